@@ -1,0 +1,1 @@
+"""The schema of everything that is not a read model, in Alembic revisions."""

@@ -1,0 +1,1 @@
+"""What can be asked: one folder a question, and the daemon that keeps them fresh."""

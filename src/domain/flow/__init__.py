@@ -1,0 +1,1 @@
+"""Flows: the documents that people draw, edited one decision at a time."""

@@ -1,0 +1,1 @@
+"""Projects: where flows live."""

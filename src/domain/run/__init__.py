@@ -1,0 +1,1 @@
+"""Runs: one execution of one exact flow version."""

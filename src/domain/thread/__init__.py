@@ -1,0 +1,1 @@
+"""Threads: the conversations that runs leave behind."""

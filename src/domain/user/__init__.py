@@ -1,0 +1,1 @@
+"""People: who they are, their keys and their variables."""

@@ -1,0 +1,1 @@
+"""The world that the application needs, one module or folder a technology."""
