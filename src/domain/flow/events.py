@@ -165,6 +165,10 @@ class McpExposureChanged(
     action_description: str | UnsetType | None = ABSENT
 
 
+class BuildsCleared(Event, frozen=True, kw_only=True, tag="flow.builds_cleared"):
+    """Somebody cleared the outputs that earlier runs left on the canvas."""
+
+
 class FlowDeleted(Event, frozen=True, kw_only=True, tag="flow.deleted"):
     pass
 
@@ -190,5 +194,6 @@ type FlowEvent = (
     | FlowLocked
     | FlowUnlocked
     | McpExposureChanged
+    | BuildsCleared
     | FlowDeleted
 )
