@@ -1,0 +1,1 @@
+"""The kinds of vertices this server can carry out, each in its own coroutine."""
