@@ -1,10 +1,14 @@
 """What every test may ask for: real servers, and places of its own on them."""
 
 from collections.abc import AsyncIterator, Iterator
-from typing import TYPE_CHECKING
+from pathlib import Path
 
 import pytest
 
+from infrastructure.event_store.migrate import migrate
+from infrastructure.postgres import Database
+from infrastructure.postgres_cluster import APP_ROLE
+from infrastructure.settings import Settings, load
 from tests.servers import (
     Addresses,
     Databases,
@@ -13,9 +17,6 @@ from tests.servers import (
     s3_server,
     valkey_server,
 )
-
-if TYPE_CHECKING:
-    from infrastructure.postgres import Database
 
 
 @pytest.fixture(scope="session")
@@ -36,10 +37,8 @@ def blank_database(postgres: Databases) -> Iterator[Addresses]:
 @pytest.fixture(scope="session")
 async def migrated_template(postgres: Databases) -> str:
     """The name of a database that was migrated once, for others to copy."""
-    from infrastructure.event_store.migrate import migrate
-
     addresses = postgres.create()
-    await migrate(addresses.migration_dsn)
+    await migrate(addresses.migration_dsn, app_role=APP_ROLE)
     return addresses.name
 
 
@@ -54,11 +53,13 @@ def database_addresses(
 
 
 @pytest.fixture
-async def database(database_addresses: Addresses) -> AsyncIterator["Database"]:
+async def database(database_addresses: Addresses) -> AsyncIterator[Database]:
     """A new, migrated database, connected to as the application's role."""
-    from infrastructure.postgres import Database
-
-    opened = await Database.open(database_addresses.dsn)
+    opened = await Database.open(
+        database_addresses.dsn,
+        migration_dsn=database_addresses.migration_dsn,
+        pool_size=4,
+    )
     try:
         yield opened
     finally:
@@ -77,3 +78,9 @@ def s3() -> Iterator[S3Server]:
     """A real S3, with a bucket."""
     with s3_server() as server:
         yield server
+
+
+@pytest.fixture
+def settings(tmp_path: Path) -> Settings:
+    """Settings as they are when nobody sets anything, in a directory of their own."""
+    return load({"LANGBUILDER_DATA_DIR": str(tmp_path)}, env_file=None)

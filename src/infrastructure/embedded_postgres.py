@@ -2,7 +2,7 @@
 
 import logging
 import os
-import secrets
+import re
 import shutil
 import signal
 import subprocess
@@ -15,31 +15,28 @@ from pathlib import Path
 from typing import Self
 from urllib.parse import quote
 
-import msgspec
-
 from infrastructure import postgres_binaries
-from infrastructure.data_directory import (
-    DataDirectory,
-    DataDirectoryUnusableError,
-    make_directory,
-    sync_directory,
-    write_private,
+from infrastructure.data_directory import DataDirectory, make_directory, unusable
+from infrastructure.postgres_binaries import Binaries
+from infrastructure.postgres_cluster import (
+    APP_ROLE,
+    DATABASE,
+    OWNER_ROLE,
+    Passwords,
+    PostgresStartError,
+    Runner,
+    last_line,
+    make_cluster,
 )
-from infrastructure.postgres_binaries import Account, Binaries
 from infrastructure.starting import CannotStartError
 
 logger = logging.getLogger(__name__)
 
-DATABASE = "langbuilder"
-APP_ROLE = "langbuilder"
-OWNER_ROLE = "langbuilder_owner"
-ADMIN_ROLE = "postgres"
-
 _READY_WITHIN = 60.0
 _STOPPED_WITHIN = 30.0
 _LONGEST_SOCKET_DIR = 80  # the kernel's limit is 104 to 108 with the socket's name
+_AWKWARD = re.compile(r"""[\s,'"\\]""").search  # lists of folders, quoted folders
 _LARGEST_LOG = 10 * 1024 * 1024
-_HBA = "local all all scram-sha-256\n"
 _STILL_IN_USE = b"shared memory block"
 
 _SETTINGS: Mapping[str, str] = {
@@ -62,18 +59,6 @@ _SETTINGS: Mapping[str, str] = {
 }
 
 
-class PostgresStartError(CannotStartError):
-    """PostgreSQL did not start; the message ends with what it said last."""
-
-
-class Passwords(msgspec.Struct, frozen=True):
-    """Generated when the cluster is made, kept in a file of mode 0600."""
-
-    app: str
-    owner: str
-    admin: str
-
-
 class EmbeddedPostgres:
     """
     Our own PostgreSQL, reached by a socket in the data directory.
@@ -91,7 +76,7 @@ class EmbeddedPostgres:
         self._log = self._home / "server.log"
         self._bin_dir = bin_dir
         self._durable = durable
-        self._account: Account | None = None
+        self._runner = Runner(account=None)
         self._child: subprocess.Popen[bytes] | None = None
         self._own_sockets: Path | None = None
         self._stopping = threading.Event()
@@ -125,30 +110,25 @@ class EmbeddedPostgres:
 
     def url(self, database: str, *, role: str) -> str:
         """Return the address of *database* for *role*, with its password."""
-        passwords = self._passwords()
-        password = {
-            APP_ROLE: passwords.app,
-            OWNER_ROLE: passwords.owner,
-            ADMIN_ROLE: passwords.admin,
-        }[role]
+        password = Passwords.read(self._home).of(role)
         host = quote(self._socket_dir(), safe="")
         return f"postgresql://{role}:{password}@/{database}?host={host}&port=5432"
 
     def start(self) -> None:
         """Serve the data directory: make it, attach to it, or start it."""
         self._held.acquire()
+        self._stopping.clear()
         try:
             make_directory(self._home)
-            self._account = postgres_binaries.account(owner_of=self._cluster)
-            self._clear_stale_pid()
-            if self._postmaster() is None and not self._cluster.exists():
-                self._make_cluster()
+            self._runner = Runner(postgres_binaries.account(owner_of=self._cluster))
+            self._adopt()
             self._launch()
+        except OSError as error:
+            self._give_up()
+            raise unusable(self._held.path, error) from error
         except BaseException:
-            self._halt()
-            self._held.release()
+            self._give_up()
             raise
-        self._stopping.clear()
         self._watcher = threading.Thread(
             target=self._watch, name="postgres-watch", daemon=True
         )
@@ -162,8 +142,7 @@ class EmbeddedPostgres:
         if self._watcher is not None:
             self._watcher.join()
             self._watcher = None
-        self._halt()
-        self._held.release()
+        self._give_up()
 
     def __enter__(self) -> Self:
         self.start()
@@ -172,13 +151,31 @@ class EmbeddedPostgres:
     def __exit__(self, *_: object) -> None:
         self.stop()
 
+    def _adopt(self) -> None:
+        """Prepare to attach to what was left running, or to start what was left."""
+        if self._postmaster() is not None:
+            sockets = Path(self._socket_dir())
+            if sockets != self._home / "socket":
+                self._own_sockets = sockets
+        elif self._cluster.exists():
+            self._disown_stale_pid()
+        else:
+            make_cluster(
+                self._cluster,
+                binaries=self._binaries(),
+                runner=self._runner,
+                durable=self._durable,
+            )
+
     def _launch(self) -> None:
         """Bring PostgreSQL to where it accepts connections."""
         deadline = time.monotonic() + _READY_WITHIN
         said_from = 0
         while (status := self._status()) != "ready":
-            if time.monotonic() > deadline:
-                raise PostgresStartError(self._why("PostgreSQL is not ready", said_from))
+            if self._stopping.is_set() or time.monotonic() > deadline:
+                raise PostgresStartError(
+                    self._why("PostgreSQL is not ready", said_from)
+                )
             if self._child is not None and self._child.poll() is not None:
                 self._child = None
                 # Backends of a killed server need a moment to notice and leave.
@@ -202,85 +199,23 @@ class EmbeddedPostgres:
         if not self._durable:
             settings |= {"fsync": "off", "full_page_writes": "off"}
         arguments = [f"-c{name}={value}" for name, value in settings.items()]
+        self._log.touch(mode=0o600)
         with self._log.open("ab") as log:
             said_from = log.tell()
-            self._child = self._popen(
+            self._child = self._runner.popen(
                 [str(binaries.postgres), "-D", str(self._cluster), *arguments],
                 output=log.fileno(),
             )
         return said_from
-
-    def _make_cluster(self) -> None:
-        """Make the cluster elsewhere and move it in, so that it is whole or absent."""
-        binaries = self._binaries()
-        for left_over in self._home.glob("making-*"):
-            shutil.rmtree(left_over, ignore_errors=True)
-        staging = Path(tempfile.mkdtemp(prefix="making-", dir=self._home))
-        self._give(staging)
-        cluster = staging / "data"
-        passwords = Passwords(*(secrets.token_urlsafe(24) for _ in range(3)))
-        write_private(self._home / "passwords.json", msgspec.json.encode(passwords))
-        self._run(_initdb(binaries, cluster, durable=self._durable))
-        (cluster / "pg_hba.conf").write_text(_HBA)
-        self._run(
-            [str(binaries.postgres), "--single", "-D", str(cluster), ADMIN_ROLE],
-            said="".join(f"{line}\n" for line in _provision(passwords)),
-        )
-        cluster.rename(self._cluster)
-        sync_directory(self._home)
-        staging.rmdir()
 
     def _binaries(self) -> Binaries:
         major = None
         with suppress(FileNotFoundError):
             major = int((self._cluster / "PG_VERSION").read_text())
         binaries = postgres_binaries.find(bin_dir=self._bin_dir, major=major)
-        if self._account is None:
+        if self._runner.account is None:
             return binaries
-        copies = self._home / "binaries"
-        copies.mkdir(mode=0o755, exist_ok=True)
-        return postgres_binaries.copied(binaries, copies)
-
-    def _popen(
-        self, command: list[str], *, output: int, said: int = subprocess.DEVNULL
-    ) -> subprocess.Popen[bytes]:
-        # Its own session: Ctrl-C is for the server, which then stops it in order.
-        account = self._account
-        try:
-            return subprocess.Popen(
-                command,
-                stdin=said,
-                stdout=output,
-                stderr=output,
-                cwd="/",
-                env={"PATH": "/usr/bin:/bin", "LC_ALL": "C"},
-                user=account.uid if account else None,
-                group=account.gid if account else None,
-                extra_groups=[] if account else None,
-                start_new_session=True,
-            )
-        except PermissionError as error:
-            who = account.name if account else "this user"
-            raise DataDirectoryUnusableError(
-                self._held.path,
-                f"the database runs as {who}, who may not enter it; choose a directory "
-                "that others may enter, such as /var/lib/langbuilder",
-            ) from error
-
-    def _run(self, command: list[str], *, said: str = "") -> None:
-        with tempfile.TemporaryFile() as heard, tempfile.TemporaryFile() as output:
-            heard.write(said.encode())
-            heard.seek(0)
-            process = self._popen(command, output=output.fileno(), said=heard.fileno())
-            code = process.wait()
-            output.seek(0)
-            words = output.read().decode(errors="replace")
-        # A single-user server says FATAL or ERROR and still leaves with 0.
-        if code or "FATAL:" in words or "ERROR:" in words:
-            raise PostgresStartError(
-                f"PostgreSQL could not make its data in {self._cluster}: "
-                f"{_last_line(words)}"
-            )
+        return postgres_binaries.copied(binaries, self._home / "binaries")
 
     def _watch(self) -> None:
         while not self._stopping.wait(0.5):
@@ -289,7 +224,7 @@ class EmbeddedPostgres:
             logger.warning("PostgreSQL has died; starting it again")
             try:
                 self._child = None
-                self._clear_stale_pid()
+                self._disown_stale_pid()
                 self._launch()
             except (CannotStartError, OSError):
                 logger.exception("PostgreSQL cannot be started again; trying on")
@@ -298,6 +233,10 @@ class EmbeddedPostgres:
         if self._child is not None:
             return self._child.poll() is None
         return self._postmaster() is not None
+
+    def _give_up(self) -> None:
+        self._halt()
+        self._held.release()
 
     def _halt(self) -> None:
         """Stop in order; then less politely."""
@@ -335,11 +274,17 @@ class EmbeddedPostgres:
         except (FileNotFoundError, NotADirectoryError, PermissionError):
             return []
 
-    def _clear_stale_pid(self) -> None:
-        # After a reboot the number may belong to another program, and PostgreSQL,
-        # which only asks whether it lives, would refuse to start.
-        if self._pid_file() and self._postmaster() is None:
-            (self._cluster / "postmaster.pid").unlink(missing_ok=True)
+    def _disown_stale_pid(self) -> None:
+        """Unblock the start when the number in the file is now another program's."""
+        # PostgreSQL would take any living process for a server, save its parent: so
+        # we write our own number. Deleting the file would be wrong: by its last lines
+        # PostgreSQL finds backends that still live and would damage the data.
+        lines = self._pid_file()
+        if lines and self._postmaster() is None and lines[0].strip().isdigit():
+            lines[0] = str(os.getpid())
+            with (self._cluster / "postmaster.pid").open("r+") as file:
+                file.write("\n".join(lines) + "\n")
+                file.truncate()
 
     def _socket_dir(self) -> str:
         lines = self._pid_file()
@@ -350,20 +295,12 @@ class EmbeddedPostgres:
         if self._own_sockets is not None:
             return self._own_sockets
         sockets = self._home / "socket"
-        if len(os.fsencode(sockets)) > _LONGEST_SOCKET_DIR:
-            sockets = self._own_sockets = Path(tempfile.mkdtemp(prefix="lb-", dir="/tmp"))  # noqa: S108  a short path is the point; mkdtemp makes it private
+        if len(os.fsencode(sockets)) > _LONGEST_SOCKET_DIR or _AWKWARD(str(sockets)):
+            sockets = Path(tempfile.mkdtemp(prefix="lb-", dir="/tmp"))
+            self._own_sockets = sockets
         sockets.mkdir(mode=0o700, exist_ok=True)
-        self._give(sockets)
+        self._runner.give(sockets)
         return sockets
-
-    def _give(self, path: Path) -> None:
-        if self._account is not None:
-            os.chown(path, self._account.uid, self._account.gid)
-
-    def _passwords(self) -> Passwords:
-        return msgspec.json.decode(
-            (self._home / "passwords.json").read_bytes(), type=Passwords
-        )
 
     def _said(self, offset: int) -> bytes:
         with self._log.open("rb") as log:
@@ -372,63 +309,25 @@ class EmbeddedPostgres:
 
     def _why(self, what: str, offset: int) -> str:
         words = self._said(offset).decode(errors="replace")
-        return f"{what}: {_last_line(words)} (see {self._log})"
-
-
-def _initdb(binaries: Binaries, cluster: Path, *, durable: bool) -> list[str]:
-    if binaries.major >= 17:  # noqa: PLR2004  the first with its own C.UTF-8
-        locale = ["--locale-provider=builtin", "--builtin-locale=C.UTF-8", "--locale=C"]
-    else:
-        locale = ["--lc-collate=C", "--lc-ctype=C.UTF-8", "--lc-messages=C"]
-    return [
-        str(binaries.initdb),
-        f"--pgdata={cluster}",
-        f"--username={ADMIN_ROLE}",
-        "--auth=trust",  # replaced before anybody can connect
-        "--encoding=UTF8",
-        "--data-checksums",
-        "--no-instructions",
-        *locale,
-        *([] if durable else ["--no-sync"]),
-    ]
-
-
-def _provision(passwords: Passwords) -> list[str]:
-    """Statements that make the roles and the database; the passwords are ours."""
-    return [
-        f"ALTER ROLE {ADMIN_ROLE} PASSWORD '{passwords.admin}'",
-        f"CREATE ROLE {OWNER_ROLE} LOGIN PASSWORD '{passwords.owner}'",
-        f"CREATE ROLE {APP_ROLE} LOGIN PASSWORD '{passwords.app}'",
-        f"CREATE DATABASE {DATABASE} OWNER {OWNER_ROLE}",
-        f"REVOKE ALL ON DATABASE {DATABASE} FROM PUBLIC",
-        f"GRANT CONNECT, CREATE, TEMPORARY ON DATABASE {DATABASE} TO {APP_ROLE}",
-    ]
+        return f"{what}: {last_line(words)} (see {self._log})"
 
 
 def _serves(pid: int, cluster: Path) -> bool:
     """Tell whether *pid* lives and is the server of *cluster*."""
     try:
         os.kill(pid, 0)
-    except ProcessLookupError:
-        return False
-    except PermissionError:
-        pass
+    except (ProcessLookupError, PermissionError):
+        return False  # gone, or another user's
     proc = Path(f"/proc/{pid}")
     if proc.is_dir():
-        with suppress(PermissionError):
-            try:
-                return (proc / "cwd").readlink() == cluster.resolve()
-            except FileNotFoundError:
-                return False
-    name = subprocess.run(
+        try:
+            return (proc / "cwd").readlink() == cluster.resolve()
+        except OSError:
+            return False
+    name = subprocess.run(  # noqa: S603  our own command
         ["ps", "-o", "comm=", "-p", str(pid)],  # noqa: S607  ps is wherever it is
         capture_output=True,
         text=True,
         check=False,
     ).stdout
     return "postgres" in name
-
-
-def _last_line(words: str) -> str:
-    lines = [line for line in words.strip().splitlines() if line.strip()]
-    return lines[-1].strip() if lines else "it said nothing"

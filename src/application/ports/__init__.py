@@ -213,6 +213,15 @@ class EventStore(Protocol):
         """
         ...
 
+    async def answered(self, cause: Cause) -> Saved | None:
+        """
+        Return what an idempotent command came to, if it was carried out before.
+
+        Ask before deciding: a repeat of "delete" must not be told "not found".
+        Raise `IdempotencyKeyReusedError` if its id was used for another request.
+        """
+        ...
+
     async def read_stream(
         self, log: Log, stream: UUID, *, after: int = 0, limit: int = 1000
     ) -> list[Recorded]:

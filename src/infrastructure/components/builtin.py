@@ -11,24 +11,28 @@ from domain.kernel import Json
 from domain.run.values import Value
 from infrastructure.components import fields
 from infrastructure.components.convert import text_of
+from infrastructure.components.templates import InvalidTemplateError, filled
 
 type Node = dict[str, Json]
 
 AS_TOOL = "component_as_tool"
 
 
-class Builtin(ABC):
-    """
-    A component that came with the server.
+def fill(template: str, values: Mapping[str, str], *, field: str) -> str:
+    """Fill *template*, or say what is wrong in the field people typed it into."""
+    try:
+        return filled(template, values)
+    except InvalidTemplateError as error:
+        raise ComponentFailedError(f"In “{field}”: {error}") from None
 
-    ``names_before`` are fields that older flows carry instead of today's.
-    """
+
+class Builtin(ABC):
+    """A component that came with the server."""
 
     type: str
     aliases: Sequence[str] = ()
     category: str
     pure: bool = True
-    names_before: Sequence[str] = ()
 
     @abstractmethod
     def describe(self) -> Node:
@@ -38,7 +42,7 @@ class Builtin(ABC):
     async def compute(self, output: str, call: Invocation) -> Value:
         """Compute one output."""
 
-    def adapt(self, node: Node, field: str) -> None:
+    def adapt(self, node: Node, field: str) -> None:  # noqa: B027 - most have none
         """Let *node* follow the change of *field*; most components need nothing."""
 
     def has_output(self, name: str) -> bool:
@@ -123,7 +127,7 @@ class Builtin(ABC):
         for output in call.wanted:
             if output == AS_TOOL:
                 raise ComponentFailedError(
-                    f"{call.display_name} cannot be an agent's tool on this server yet; "
+                    f"{call.display_name} cannot be an agent's tool on this server; "
                     "switch its tool mode off"
                 )
             if not self.has_output(output):

@@ -1,17 +1,14 @@
 """Where a chat enters a flow, and where it leaves it."""
 
-from collections.abc import Sequence
+from abc import abstractmethod
 from typing import override
 
-import msgspec
-
 from application.ports.components import Invocation
-from domain.run.values import Message, Properties, Source, Value
+from domain.run.values import Data, Message, Properties, Source, Value
 from infrastructure.components import fields
-from infrastructure.components.builtin import Builtin, Node
-from infrastructure.components.convert import record_of, text_of
+from infrastructure.components.builtin import Builtin, Node, fill
+from infrastructure.components.convert import text_of, words_of
 from infrastructure.components.fields import Field
-from infrastructure.components.templates import filled
 
 _FILE_KINDS = (
     *("txt", "md", "mdx", "csv", "json", "yaml", "yml", "xml", "html", "htm", "pdf"),
@@ -33,8 +30,9 @@ class _Chat(Builtin):
             return await call.emit(message)
         return message
 
+    @abstractmethod
     def message(self, call: Invocation) -> Message:
-        raise NotImplementedError
+        """Return what is said, not yet stored."""
 
     def _properties(self, call: Invocation) -> Properties:
         return Properties(
@@ -213,15 +211,12 @@ class ChatOutput(_Chat):
         return message
 
     def _as_text(self, call: Invocation, value: Value) -> str:
-        clean = bool(self.given(call, "clean_data"))
         template = self.text(call, "data_template").strip() or "{text}"
-        if template == "{text}":
-            return text_of(value, clean=clean)
-        if isinstance(value, Sequence) and not isinstance(value, str):
+        if isinstance(value, list):
             return "\n".join(self._as_text(call, item) for item in value)
-        if not msgspec.structs.asdict(record_of(value))["data"]:
-            return text_of(value, clean=clean)
-        return text_of(value, clean=clean) if not _is_record(value) else template
+        if isinstance(value, Data) and template != "{text}":
+            return fill(template, words_of(value), field="Data Template")
+        return text_of(value, clean=bool(self.given(call, "clean_data")))
 
 
 def _paths(value: Value) -> list[str]:
@@ -232,7 +227,3 @@ def _paths(value: Value) -> list[str]:
             return [path for item in value for path in _paths(item)]
         case _:
             return []
-
-
-def _is_record(value: Value) -> bool:
-    return filled is not None and value is not None

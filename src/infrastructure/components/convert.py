@@ -27,7 +27,7 @@ _MESSAGE_COLUMNS = (
 )
 
 
-def text_of(value: Value, *, clean: bool = False) -> str:
+def text_of(value: Value, *, clean: bool = False) -> str:  # noqa: PLR0911 - a case a kind
     """
     *value* as a person or a model would read it.
 
@@ -125,7 +125,9 @@ def table_of(value: Value) -> DataFrame:
         case DataFrame():
             return value
         case list() | tuple():
-            return DataFrame(rows=[row for item in value for row in table_of(item).rows])
+            return DataFrame(
+                rows=[row for item in value for row in table_of(item).rows]
+            )
         case _:
             record = record_of(value).data
             match record:
@@ -135,6 +137,12 @@ def table_of(value: Value) -> DataFrame:
                     return DataFrame(rows=rows)
                 case _:
                     return DataFrame(rows=[record] if record else [])
+
+
+def words_of(record: Data) -> dict[str, str]:
+    """*record* for a template: every value as text, and ``text`` itself."""
+    words = {str(key): text_of(value) for key, value in record.data.items()}
+    return {"text": record.text, **words}
 
 
 def message_of(value: Value) -> Message:

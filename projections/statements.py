@@ -7,7 +7,7 @@ from typing import Any
 from psycopg import AsyncConnection
 from psycopg.rows import dict_row
 from psycopg.sql import SQL, Composable, Composed, Identifier
-from sqlalchemy import Table
+from sqlalchemy import MetaData, Table
 from sqlalchemy.dialects.postgresql import dialect
 from sqlalchemy.schema import CreateIndex, CreateTable
 
@@ -20,22 +20,16 @@ type Statement = tuple[Composed, Sequence[Any]]
 
 def table_ddl(table: Table, *, schema: str) -> str:
     """Return the statement that creates *table* in *schema*."""
-    return str(
-        CreateTable(table).compile(
-            dialect=_DIALECT, schema_translate_map={None: schema}
-        )
-    )
+    placed = table.to_metadata(MetaData(), schema=schema)
+    return str(CreateTable(placed, if_not_exists=True).compile(dialect=_DIALECT))
 
 
 def index_ddl(table: Table, *, schema: str) -> list[str]:
     """Return the statements that create the secondary indexes of *table*."""
+    placed = table.to_metadata(MetaData(), schema=schema)
     return [
-        str(
-            CreateIndex(index, if_not_exists=True).compile(
-                dialect=_DIALECT, schema_translate_map={None: schema}
-            )
-        )
-        for index in sorted(table.indexes, key=lambda index: str(index.name))
+        str(CreateIndex(index, if_not_exists=True).compile(dialect=_DIALECT))
+        for index in sorted(placed.indexes, key=lambda index: str(index.name))
     ]
 
 
@@ -181,17 +175,10 @@ def _select(schema: str, table: Table, keys: tuple[str, ...]) -> Composed:
 
 def _everywhere(change: Everywhere, *, schema: str) -> Statement:
     table = Identifier(schema, change.table.name)
-    where = SQL(" AND ").join(
-        [
-            SQL("{} IS NOT DISTINCT FROM {}").format(
-                Identifier(name), _value(change.table, name)
-            )
-            for name in change.where
-        ]
-    )
+    where = SQL(" AND ").join([_matches(change, name) for name in change.where])
+    given = [value for value in change.where.values() if value is not None]
     if not change.values:
-        delete = SQL("DELETE FROM {} WHERE {}").format(table, where)
-        return delete, list(change.where.values())
+        return SQL("DELETE FROM {} WHERE {}").format(table, where), given
     sets = SQL(", ").join(
         [
             SQL("{} = {}").format(Identifier(name), _value(change.table, name))
@@ -199,7 +186,14 @@ def _everywhere(change: Everywhere, *, schema: str) -> Statement:
         ]
     )
     update = SQL("UPDATE {} SET {} WHERE {}").format(table, sets, where)
-    return update, [*change.values.values(), *change.where.values()]
+    return update, [*change.values.values(), *given]
+
+
+def _matches(change: Everywhere, name: str) -> Composed:
+    # IS NOT DISTINCT FROM would say both at once, but no index serves it.
+    if change.where[name] is None:
+        return SQL("{} IS NULL").format(Identifier(name))
+    return SQL("{} = {}").format(Identifier(name), _value(change.table, name))
 
 
 def _value(table: Table, name: str) -> Composable:

@@ -1,0 +1,205 @@
+"""Every refusal in the one shape that clients expect: ``{"detail": …}``."""
+
+import logging
+from typing import Any, Final
+
+import msgspec
+from litestar import Request, Response
+from litestar.exceptions import (
+    ClientException,
+    HTTPException,
+    MethodNotAllowedException,
+    SerializationException,
+    ValidationException,
+)
+from litestar.types import ExceptionHandlersMap
+
+from application.editing import ConflictingEditError
+from application.flows import NotAFlowFileError
+from application.messages import NoSuchSessionError
+from application.permissions import NotFoundError, PrivilegeError
+from application.ports import (
+    ConcurrencyError,
+    ContentMissingError,
+    EventTooLargeError,
+    IdempotencyKeyReusedError,
+    StoreBusyError,
+    StreamNotFoundError,
+)
+from application.sessions import (
+    AutoLoginOffError,
+    BadRefreshTokenError,
+    InactiveUserError,
+    NotSignedInError,
+    SpentLinkError,
+    TooManyFailuresError,
+    WaitingForApprovalError,
+    WrongCredentialsError,
+    WrongKeyError,
+)
+from application.users import UsernameTakenError
+from domain.flow.shape import InvalidDocumentError
+from domain.kernel import DomainError
+
+log = logging.getLogger(__name__)
+
+type AnyRequest = Request[Any, Any, Any]
+
+BEARER: Final = {"WWW-Authenticate": "Bearer"}
+RETRY_SOON: Final = {"Retry-After": "1"}
+
+UNPROCESSABLE = 422
+SERVER_ERROR = 500
+
+STATUS: Final[dict[type[DomainError], int]] = {
+    NotFoundError: 404,
+    StreamNotFoundError: 404,
+    NoSuchSessionError: 404,
+    ContentMissingError: 404,
+    PrivilegeError: 403,
+    WrongKeyError: 403,
+    WrongCredentialsError: 401,
+    InactiveUserError: 401,
+    NotSignedInError: 401,
+    BadRefreshTokenError: 401,
+    SpentLinkError: 401,
+    TooManyFailuresError: 429,
+    ConcurrencyError: 409,
+    ConflictingEditError: 409,
+    StoreBusyError: 503,
+    EventTooLargeError: 413,
+    InvalidDocumentError: UNPROCESSABLE,
+    IdempotencyKeyReusedError: UNPROCESSABLE,
+}
+"""The status of each refusal; the rest are 400. Subclasses are like their parents."""
+
+NAMES: Final = {
+    "flow": "Flow",
+    "project": "Project",
+    "variable": "Variable",
+    "message": "Message",
+    "user": "User",
+    "api_key": "API Key",
+    "run": "Job",
+    "thread": "Session",
+}
+
+
+class Refusal(HTTPException):
+    """A refusal whose status and words the contract gives."""
+
+    def __init__(
+        self, status_code: int, detail: Any, headers: dict[str, str] | None = None
+    ) -> None:
+        super().__init__(detail=str(detail), status_code=status_code, headers=headers)
+        self.said = detail
+
+
+def problem(
+    status_code: int, detail: Any, headers: dict[str, str] | None = None
+) -> Response[dict[str, Any]]:
+    """Return the answer that says why not."""
+    return Response({"detail": detail}, status_code=status_code, headers=headers)
+
+
+def of_domain(_: AnyRequest, error: DomainError) -> Response[dict[str, Any]]:
+    """Answer a refusal of the domain or of a use case."""
+    status = status_of(error)
+    headers: dict[str, str] | None = None
+    if status == 401:  # noqa: PLR2004
+        headers = BEARER
+    elif isinstance(error, TooManyFailuresError):
+        headers = {"Retry-After": str(error.seconds)}
+    elif isinstance(error, StoreBusyError):
+        headers = RETRY_SOON
+    return problem(status, detail_of(error), headers)
+
+
+def status_of(error: DomainError) -> int:
+    """Return the status that answers *error*."""
+    return next((STATUS[kind] for kind in type(error).__mro__ if kind in STATUS), 400)
+
+
+def detail_of(error: DomainError) -> Any:
+    """Return what to tell people about *error*."""
+    match error:
+        case NotFoundError(kind=kind):
+            return f"{NAMES.get(kind, kind.capitalize())} not found"
+        case ConflictingEditError(conflicts=conflicts, version=version):
+            return {
+                "message": error.sentence,
+                "conflicts": conflicts,
+                "version": version,
+            }
+        case AutoLoginOffError():
+            return {"message": plain(error), "auto_login": False}
+        case _:
+            return plain(error)
+
+
+def plain(error: DomainError) -> str:
+    """Return the sentence of *error*, without a full stop as clients know it."""
+    return error.sentence.rstrip(".")
+
+
+def of_http(_: AnyRequest, error: HTTPException) -> Response[dict[str, Any]]:
+    """Answer a refusal that Litestar or a controller decided."""
+    if isinstance(error, Refusal):
+        return problem(error.status_code, error.said, dict(error.headers or {}))
+    if isinstance(error, ValidationException):
+        return problem(UNPROCESSABLE, _violations(error))
+    if type(error) is ClientException:  # the body could not be read
+        return problem(UNPROCESSABLE, [_violation("value_error", ["body"], error.detail)])
+    if error.status_code >= SERVER_ERROR:
+        log.error("unexpected answer", exc_info=error)
+    return problem(error.status_code, error.detail, dict(error.headers or {}))
+
+
+def of_nesting(_: AnyRequest, error: RecursionError) -> Response[dict[str, Any]]:
+    """Answer JSON that is nested too deeply to be read."""
+    log.info("a body was nested too deeply", exc_info=error)
+    said = _violation("recursion_loop", ["body"], "JSON is nested too deeply")
+    return problem(UNPROCESSABLE, [said])
+
+
+def of_json(
+    _: AnyRequest, error: msgspec.DecodeError | SerializationException
+) -> Response[dict[str, Any]]:
+    """Answer JSON that cannot be read, or is not of the shape asked for."""
+    return problem(UNPROCESSABLE, [_violation("value_error", ["body"], str(error))])
+
+
+def of_anything(request: AnyRequest, error: Exception) -> Response[dict[str, Any]]:
+    """Answer what nobody foresaw; the log has the rest, the client has no use for it."""
+    log.exception("%s %s failed", request.method, request.url.path, exc_info=error)
+    return Response({"message": "Internal Server Error"}, status_code=SERVER_ERROR)
+
+
+def _violations(error: ValidationException) -> list[dict[str, Any]]:
+    extra = error.extra if isinstance(error.extra, list) else []
+    found = []
+    for one in extra:
+        where = one.get("source", "body")
+        loc = [getattr(where, "value", where), *str(one.get("key", "")).split(".")]
+        message = one.get("message", error.detail)
+        if message == "'data'":  # Litestar's way of saying that there is no body
+            found.append(_violation("missing", ["body"], "Field required"))
+        else:
+            found.append(_violation("value_error", [p for p in loc if p], message))
+    return found or [_violation("value_error", ["body"], error.detail)]
+
+
+def _violation(kind: str, loc: list[str], message: str) -> dict[str, Any]:
+    return {"type": kind, "loc": loc, "msg": message, "input": None}
+
+
+HANDLERS: Final[ExceptionHandlersMap] = {
+    DomainError: of_domain,
+    HTTPException: of_http,
+    MethodNotAllowedException: of_http,
+    RecursionError: of_nesting,
+    msgspec.DecodeError: of_json,
+    SerializationException: of_json,
+    SERVER_ERROR: of_anything,
+    Exception: of_anything,
+}

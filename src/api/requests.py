@@ -1,0 +1,158 @@
+"""What every request carries, and what every answer carries back."""
+
+import re
+from collections.abc import Sequence
+from hashlib import sha256
+from typing import Any, Final
+from uuid import NAMESPACE_URL, UUID, uuid4, uuid5
+
+from litestar import Request
+from litestar.datastructures import MutableScopeHeaders
+from litestar.enums import ScopeType
+from litestar.middleware import ASGIMiddleware
+from litestar.types import ASGIApp, Message, Receive, Scope, Send
+
+from api.problems import Refusal
+from application.ports import Actor, Cause, Freshness, Position
+
+type AnyRequest = Request[Any, Any, Any]
+
+SETTLE: Final = 0.2
+PATIENCE: Final = 2.0
+LONGEST_KEY: Final = 255
+MUTATING: Final = frozenset({"POST", "PUT", "PATCH", "DELETE"})
+_POSITION = re.compile(r"(core|runs)=(\d{1,18})")
+_VERSION = re.compile(r'(?:W/)?"?(\d{1,18})"?')
+
+SECURITY: Final = {
+    "x-content-type-options": "nosniff",
+    "x-frame-options": "DENY",
+    "referrer-policy": "no-referrer",
+    "cross-origin-opener-policy": "same-origin",
+    "cross-origin-resource-policy": "same-origin",
+    "content-security-policy": "default-src 'none'; frame-ancestors 'none'",
+}
+
+
+def actor_of(request: AnyRequest) -> Actor:
+    """Return who asks; the guard has found out before."""
+    actor: Actor = request.state.actor
+    return actor
+
+
+async def cause_of(request: AnyRequest) -> Cause:
+    """Return why events are appended: this request, by whoever sent it."""
+    actor: Actor = request.state.actor
+    key = request.headers.get("idempotency-key")
+    if not key:
+        return Cause(actor=actor, command_id=uuid4(), correlation_id=uuid4())
+    if len(key) > LONGEST_KEY:
+        raise Refusal(422, f"Idempotency-Key has more than {LONGEST_KEY} characters")
+    return Cause(
+        actor=actor,
+        command_id=uuid5(NAMESPACE_URL, f"{actor.user}/{key}"),
+        correlation_id=uuid4(),
+        request_hash=await _hash_of(request),
+        idempotent=True,
+    )
+
+
+async def _hash_of(request: AnyRequest) -> bytes:
+    asked = f"{request.method} {request.url.path}?{request.url.query}\n"
+    return sha256(asked.encode() + await request.body()).digest()
+
+
+def expected_version(request: AnyRequest, expected: int | None) -> int | None:
+    """Return the version of a flow that the client says it saw."""
+    header = request.headers.get("if-match")
+    if header is None or header.strip() == "*":
+        return expected
+    match = _VERSION.fullmatch(header.strip())
+    if match is None:
+        raise Refusal(422, "If-Match is not a version that an ETag gave")
+    return int(match[1])
+
+
+class Answers:
+    """
+    Let a command answer once its reads are served.
+
+    It waits 200 ms at most and says with ``X-Stale`` when that was too short;
+    ``X-Position`` tells how far a later query must have come.
+    """
+
+    def __init__(self, request: AnyRequest, freshness: Freshness) -> None:
+        self._request = request
+        self._freshness = freshness
+
+    async def settle(self, position: Position) -> bool:
+        """Wait until *position* can be read; tell whether it can."""
+        reached = await self._freshness.reached(position, within=SETTLE)
+        said = [
+            f"{log}={place}"
+            for log, place in (("core", position.core), ("runs", position.runs))
+            if place
+        ]
+        headers: dict[str, str] = {"x-position": ",".join(said)} if said else {}
+        if not reached:
+            headers["x-stale"] = "true"
+        self._request.state.answer_headers = headers
+        return reached
+
+
+async def wait_for_position(request: AnyRequest, freshness: Freshness) -> None:
+    """Let a query wait for the position that its client has seen."""
+    asked = request.headers.get("x-min-position")
+    if asked is None:
+        return
+    position = parse_position(asked)
+    if not await freshness.reached(position, within=PATIENCE):
+        request.state.answer_headers = {"x-stale": "true"}
+
+
+def parse_position(text: str) -> Position:
+    """Read ``core=12,runs=90``."""
+    words = [word.strip() for word in text.split(",") if word.strip()]
+    found = [_POSITION.fullmatch(word) for word in words]
+    if not all(found):
+        raise Refusal(422, "X-Min-Position is not like core=12,runs=90")
+    return Position(**{m[1]: int(m[2]) for m in found if m})
+
+
+class AnswerHeaders(ASGIMiddleware):
+    """Puts on every answer what the request left for it, and what protects pages."""
+
+    scopes = (ScopeType.HTTP,)
+
+    async def handle(
+        self, scope: Scope, receive: Receive, send: Send, next_app: ASGIApp
+    ) -> None:
+        """Pass the request on, and add headers to what comes back."""
+
+        async def with_headers(message: Message) -> None:
+            if message["type"] == "http.response.start":
+                headers = MutableScopeHeaders.from_message(message)
+                for name, value in SECURITY.items():
+                    headers.setdefault(name, value)
+                left: dict[str, str] = scope.get("state", {}).get("answer_headers", {})
+                for name, value in left.items():
+                    headers[name] = value
+            await send(message)
+
+        await next_app(scope, receive, with_headers)
+
+
+def page_of(items: Sequence[Any], *, total: int, page: int, size: int) -> dict[str, Any]:
+    """Return one page in the shape that clients read."""
+    return {
+        "items": items,
+        "total": total,
+        "page": page,
+        "size": size,
+        "pages": -(-total // size) if size else 0,
+    }
+
+
+def parsed_ids(ids: Sequence[str]) -> list[UUID]:
+    """Read a list of ids."""
+    return [UUID(one) for one in ids]

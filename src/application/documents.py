@@ -1,0 +1,83 @@
+"""A flow's document on its way in and out: secrets to the vault, canvas aside."""
+
+from collections.abc import Sequence
+from uuid import UUID, uuid4
+
+import msgspec
+
+from application.ports import Canvas, Sealed, Vault
+from domain.flow import document as documents
+from domain.flow import secrets, shape
+from domain.kernel import Json
+
+PASSWORD_FIELD = "flow-field"  # noqa: S105  (a kind of vault entry)
+
+
+class Accepted(msgspec.Struct, frozen=True):
+    """A document ready for events, and what was taken out of it."""
+
+    document: Json
+    canvas: dict[str, Json]
+    sealed: tuple[Sealed, ...]
+
+
+class Documents:
+    """
+    Take documents from clients and show them to clients.
+
+    What goes into events has secrets by reference and no canvas state; what comes
+    out has the placeholder in their stead and the canvas state last put.
+    """
+
+    def __init__(self, canvas: Canvas, vault: Vault) -> None:
+        self._canvas = canvas
+        self._vault = vault
+
+    async def accept(
+        self, document: Json, *, previous: Json, owner: UUID
+    ) -> Accepted:
+        """Check *document* and take out secrets and canvas; *previous* is its base."""
+        documents.check(document)
+        bare, canvas = documents.split(document)
+        # Sealing is asynchronous and hiding is pure: hide once to learn the
+        # literals, seal them, then hide again with the ids the vault gave.
+        literals: list[str] = []
+
+        def note(literal: str) -> UUID:
+            literals.append(literal)
+            return uuid4()
+
+        hidden = secrets.hide(bare, previous, note).document
+        if not literals:
+            return Accepted(hidden, canvas, ())
+        sealed = [await self._vault.seal(owner, PASSWORD_FIELD, one) for one in literals]
+        ids = iter([one.id for one in sealed])
+        hidden = secrets.hide(bare, previous, lambda _: next(ids)).document
+        return Accepted(hidden, canvas, tuple(sealed))
+
+    async def show(self, flow: UUID, document: Json) -> Json:
+        """Return *document* as the editor sees it."""
+        return documents.join(secrets.show(document), await self._canvas.get(flow))
+
+    async def export(self, flow: UUID, document: Json) -> Json:
+        """Return *document* as a file holds it: without secrets."""
+        return documents.join(secrets.blank(document), await self._canvas.get(flow))
+
+    async def draw(self, flow: UUID, accepted: Accepted, head: Json) -> None:
+        """
+        Keep the canvas state that came with a document.
+
+        Vertices of *head* that the client did not know keep the state they had.
+        """
+        mine = {node["id"] for node in shape.vertices(accepted.document)}
+        theirs = {node["id"] for node in shape.vertices(head)} - mine
+        state = dict(accepted.canvas)
+        if theirs:
+            before = (await self._canvas.get(flow)).get("nodes", {})
+            kept = {name: before[name] for name in theirs if name in before}
+            state["nodes"] = state.get("nodes", {}) | kept
+        await self._canvas.put(flow, state)
+
+    async def drop(self, flows: Sequence[UUID]) -> None:
+        """Forget the canvas state of *flows*."""
+        await self._canvas.drop(flows)

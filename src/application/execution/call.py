@@ -1,0 +1,269 @@
+"""One carrying-out of one vertex, as its component sees it."""
+
+from collections.abc import Mapping, Sequence
+from typing import Protocol
+from uuid import UUID
+
+import msgspec
+
+from application.execution.journal import Decision, Post
+from application.execution.messages import message_data, message_of, stamp
+from application.execution.outcome import Log
+from application.execution.script import Script, World
+from application.execution.speech import Speech
+from application.ports import Content
+from application.ports.components import Feed, RunFacts
+from domain.kernel import Json
+from domain.run.run import Run
+from domain.run.values import Message, Properties, Source, Value
+from domain.thread.thread import Thread
+
+
+class Step(msgspec.Struct):
+    """What a vertex has decided and not yet written."""
+
+    decisions: list[Decision] = msgspec.field(default_factory=list)
+    contents: list[Content] = msgspec.field(default_factory=list)
+    posts: list[Post] = msgspec.field(default_factory=list)
+
+
+class Stage(Protocol):
+    """The run around a call: what it shares with the other vertices."""
+
+    world: World
+    script: Script
+    speeches: dict[str, Speech]
+    said: list[Message]
+
+    @property
+    def version(self) -> int: ...
+
+    async def write(self, step: Step) -> None: ...
+
+
+class Call:
+    """
+    Gathers what a component says and does, for the step that records it.
+
+    A component without outside effects (*pure*) has everything written at its end;
+    another's messages are written as they come.
+    """
+
+    def __init__(
+        self,
+        stage: Stage,
+        vertex: str,
+        *,
+        fields: Mapping[str, Value],
+        feeds: Mapping[str, Sequence[Feed]],
+        pure: bool,
+    ) -> None:
+        self.step = Step()
+        self.logs: dict[str, list[Log]] = {}
+        self.stopped: list[str] = []
+        self._stage = stage
+        self._script = stage.script
+        self._world = stage.world
+        self._vertex = vertex
+        self._fields = fields
+        self._feeds = feeds
+        self._pure = pure
+        self._hearer = stage.script.hearer(vertex)
+
+    @property
+    def vertex(self) -> str:
+        return self._vertex
+
+    @property
+    def node(self) -> Mapping[str, Json]:
+        return self._script.vertex(self._vertex).node
+
+    @property
+    def display_name(self) -> str:
+        return self._script.vertex(self._vertex).display_name
+
+    @property
+    def fields(self) -> Mapping[str, Value]:
+        return self._fields
+
+    @property
+    def feeds(self) -> Mapping[str, Sequence[Feed]]:
+        return self._feeds
+
+    @property
+    def wanted(self) -> Sequence[str]:
+        return self._script.graph.wanted(self._vertex)
+
+    @property
+    def facts(self) -> RunFacts:
+        return self._script.facts
+
+    @property
+    def speaking(self) -> bool:
+        return self._hearer is not None
+
+    async def emit(self, message: Message) -> Message:
+        """Store *message* in its session and show it, under a new id."""
+        speech = self._speech_heard()
+        if speech is not None:
+            await speech.close()
+        emitted = msgspec.structs.replace(
+            message,
+            id=speech.id if speech else str(self._world.new_id()),
+            flow_id=str(self.facts.flow),
+            session_id=message.session_id or self.facts.session,
+            timestamp=stamp(self._world.now()),
+            properties=msgspec.structs.replace(message.properties),
+        )
+        await self.say(emitted, streamed=speech is not None)
+        if not self._pure:
+            await self._stage.write(self._taken())
+        return emitted
+
+    async def say(self, message: Message, *, streamed: bool = False) -> None:
+        """Put *message* into the step: the run emits it, and its thread posts it."""
+        facts = self.facts
+        thread = await self._world.threads.of(
+            facts.flow, message.session_id, owner=facts.owner, cause=self._script.cause
+        )
+        data = msgspec.json.encode(message_data(message))
+        content = await self._world.contents.seal(facts.owner, data)
+        message_id, vertex, category = UUID(message.id), self._vertex, message.category
+
+        def emitted(run: Run) -> None:
+            run.emit(
+                message=message_id,
+                thread=thread,
+                vertex=vertex,
+                content=content.ref,
+                category=category,
+                streamed=streamed,
+            )
+
+        def posted(stream: Thread) -> None:
+            stream.post(
+                message=message_id,
+                flow=facts.flow,
+                session=message.session_id,
+                sender=message.sender,
+                sender_name=message.sender_name,
+                category=category,
+                content=content.ref,
+                run=facts.run,
+                vertex=vertex,
+            )
+
+        self.step.decisions.append(emitted)
+        self.step.contents.append(content)
+        self.step.posts.append(Post(thread, posted))
+        if message.category != "error":
+            self._stage.said.append(message)
+
+    async def token(self, chunk: str) -> None:
+        """Stream a piece of text into the chat, if this vertex speaks."""
+        if self._hearer is None:
+            return
+        speech = self._stage.speeches.get(self._vertex)
+        if speech is None:
+            speech = self._speech(self._hearer)
+            self._stage.speeches[self._vertex] = speech
+        await speech.token(chunk)
+
+    async def model_called(
+        self,
+        *,
+        provider: str,
+        model: str,
+        input_tokens: int | None,
+        output_tokens: int | None,
+        duration_ms: int,
+    ) -> None:
+        """Record that a model answered, with whatever is written next."""
+        vertex = self._vertex
+        self.step.decisions.append(
+            lambda run: run.model_called(
+                vertex=vertex,
+                provider=provider,
+                model=model,
+                input_tokens=input_tokens,
+                output_tokens=output_tokens,
+                duration_ms=duration_ms,
+            )
+        )
+
+    async def history(
+        self,
+        *,
+        session: str,
+        limit: int,
+        sender: str | None = None,
+        sender_name: str | None = None,
+        descending: bool = False,
+    ) -> list[Message]:
+        """Return the last messages: those that can be read, then this run's own."""
+        stored = await self._world.history.recent(
+            owner=self.facts.owner,
+            session=session,
+            limit=limit,
+            sender=sender,
+            sender_name=sender_name,
+        )
+        messages = [message_of(data) for data in stored]
+        known = {message.id for message in messages}
+        messages += [
+            message
+            for message in self._stage.said
+            if message.id not in known
+            and message.session_id == session
+            and sender in (None, message.sender)
+            and sender_name in (None, message.sender_name)
+        ]
+        messages = messages[-limit:] if limit > 0 else []
+        return messages[::-1] if descending else messages
+
+    def log(self, name: str, message: str) -> None:
+        """Note something for the vertex's log."""
+        self.logs.setdefault("", []).append(Log(name, message))
+
+    def stop(self, output: str) -> None:
+        """Inactivate what hangs on *output*."""
+        self.stopped.append(output)
+
+    def _taken(self) -> Step:
+        taken, self.step = self.step, Step()
+        return taken
+
+    def _speech(self, hearer: str) -> Speech:
+        script, feed = self._script, self._script.feed(self._vertex)
+        message = Message(
+            sender=script.text(hearer, "sender") or "Machine",
+            sender_name=script.text(hearer, "sender_name") or "AI",
+            session_id=script.text(hearer, "session_id") or self.facts.session,
+            properties=Properties(
+                text_color=script.text(hearer, "text_color"),
+                background_color=script.text(hearer, "background_color"),
+                icon=script.text(hearer, "chat_icon") or feed.icon,
+                source=Source(
+                    id=feed.vertex,
+                    display_name=feed.display_name,
+                    source=feed.model or feed.display_name,
+                ),
+            ),
+            id=str(self._world.new_id()),
+            flow_id=str(self.facts.flow),
+            timestamp=stamp(self._world.now()),
+        )
+        return Speech(
+            self._world.signals,
+            self.facts.run,
+            vertex=self._vertex,
+            message=message_data(message),
+            version=lambda: self._stage.version,
+        )
+
+    def _speech_heard(self) -> Speech | None:
+        """Return the speech that this vertex's message finishes, once."""
+        for feed in self._feeds.get("input_value", ()):
+            if self._script.hearer(feed.vertex) == self._vertex:
+                return self._stage.speeches.pop(feed.vertex, None)
+        return None

@@ -1,0 +1,123 @@
+"""What is settled about a run before its first vertex starts."""
+
+from collections.abc import Callable, Mapping, Sequence
+from datetime import datetime
+from uuid import UUID
+
+import msgspec
+
+from application.execution.inputs import Asked, Slot, Template, fields_of, prepared
+from application.execution.threads import Threads
+from application.execution.variables import VariableValues
+from application.ports import Cause, Contents, EventStore, MessageHistory, Signals
+from application.ports.components import Components, Feed, RunFacts
+from domain.kernel import Json
+from domain.run.graph import Graph, VertexInfo
+from domain.run.schedule import Plan
+
+CHAT_OUTPUT = "ChatOutput"
+MODEL_FIELDS = ("model_name", "model_id", "model")
+
+
+class World(msgspec.Struct, frozen=True, kw_only=True):
+    """What executions share: the ports, and how long a vertex may take."""
+
+    store: EventStore
+    contents: Contents
+    components: Components
+    signals: Signals
+    history: MessageHistory
+    variables: VariableValues
+    threads: Threads
+    now: Callable[[], datetime]
+    new_id: Callable[[], UUID]
+    vertex_timeout: float
+    vertices_at_once: int
+
+
+class Script:
+    """One run's flow, made ready: who feeds whom, and every template filled in."""
+
+    def __init__(
+        self,
+        graph: Graph,
+        plan: Plan,
+        asked: Asked,
+        facts: RunFacts,
+        *,
+        cause: Cause,
+        secrets: Sequence[str] = (),
+    ) -> None:
+        self.graph = graph
+        self.plan = plan
+        self.asked = asked
+        self.facts = facts
+        self.cause = cause
+        self.secrets = secrets
+        self._templates = prepared(
+            [_slot(graph, vertex) for vertex in graph.vertices.values()],
+            asked,
+            facts.session,
+        )
+
+    def vertex(self, vertex: str) -> VertexInfo:
+        """Return what the graph knows of a vertex."""
+        return self.graph.vertices[vertex]
+
+    def template(self, vertex: str) -> Template:
+        """Return a vertex's template with tweaks, session and input put in."""
+        return self._templates[vertex]
+
+    def hearer(self, vertex: str) -> str | None:
+        """
+        Return the chat output that a vertex's text streams into, if it is to stream.
+
+        Only a vertex whose ``stream`` field is on streams, and only into one that
+        keeps its message.
+        """
+        if not self._on(vertex, "stream"):
+            return None
+        for edge in self.graph.outgoing[vertex]:
+            fits = CHAT_OUTPUT in edge.target and edge.target_field == "input_value"
+            if fits and self._on(edge.target, "should_store_message"):
+                return edge.target
+        return None
+
+    def text(self, vertex: str, field: str) -> str:
+        """Return the text a field holds in the template, wired or not."""
+        held = self.template(vertex).get(field)
+        value = held.get("value") if isinstance(held, Mapping) else None
+        return value if isinstance(value, str) else ""
+
+    def feed(self, vertex: str) -> Feed:
+        """Return how a message names *vertex* as its source."""
+        info = self.vertex(vertex)
+        models = (self.text(vertex, field) for field in MODEL_FIELDS)
+        return Feed(
+            vertex=vertex,
+            display_name=info.display_name,
+            icon=str(info.node.get("icon") or ""),
+            model=next((model for model in models if model), ""),
+        )
+
+    def fields(
+        self, vertex: str, *, wired: Sequence[str]
+    ) -> dict[str, Mapping[str, Json]]:
+        """Return the fields of a vertex whose value is the template's own."""
+        return fields_of(self.template(vertex), wired)
+
+    def _on(self, vertex: str, field: str) -> bool:
+        held = self.template(vertex).get(field)
+        return isinstance(held, Mapping) and bool(held.get("value"))
+
+
+
+def _slot(graph: Graph, vertex: VertexInfo) -> Slot:
+    wired = (edge.target_field for edge in graph.incoming[vertex.id])
+    return Slot(
+        id=vertex.id,
+        display_name=vertex.display_name,
+        is_input=vertex.is_input,
+        template=vertex.template,
+        wired=frozenset(wired),
+    )

@@ -1,0 +1,266 @@
+"""Projects: where flows live, each with a name of its own among its owner's."""
+
+from collections.abc import Callable, Sequence
+from typing import Final
+from uuid import UUID, uuid4
+
+import msgspec
+
+from application.commands import Done, answer_of, deciding_again, ids_in, together
+from application.flows import Changes, Drafts, Flows, NewFlow
+from application.permissions import NotFoundError, Permissions, person
+from application.ports import (
+    Actor,
+    Attached,
+    Cause,
+    Claim,
+    Claims,
+    ClaimTakenError,
+    EventStore,
+    Owned,
+    Ownership,
+)
+from domain.flow.names import next_name
+from domain.kernel import DomainError
+from domain.project.project import Project
+
+FIRST_PROJECT: Final = "Starter Project"
+NAMING_TRIES: Final = 8
+
+
+class ProjectNameTakenError(DomainError):
+    """Another of your projects has this name."""
+
+
+class ProjectChange(msgspec.Struct, frozen=True, kw_only=True):
+    """What a project is to be; flows that are not listed move to the first one."""
+
+    name: str | None = None
+    description: str | None = None
+    parent_id: UUID | None = None
+    flows: list[UUID] = msgspec.field(default_factory=list)
+    components: list[UUID] = msgspec.field(default_factory=list)
+
+
+def project_claim(owner: UUID, name: str, project: UUID) -> Claim:
+    """Return the claim on a project's name."""
+    return Claim("project-name", f"{owner}/{name}", project)
+
+
+class Projects:
+    """Load a project, let it decide, store what it decided."""
+
+    def __init__(
+        self,
+        store: EventStore,
+        *,
+        claims: Claims,
+        ownership: Ownership,
+        flows: Flows,
+        new_id: Callable[[], UUID] = uuid4,
+    ) -> None:
+        self._store = store
+        self._claims = claims
+        self._ownership = ownership
+        self._permissions = Permissions(ownership)
+        self._flows = flows
+        self._new_id = new_id
+
+    async def get(self, project_id: UUID) -> Project:
+        """Return a project as the log has it now."""
+        return await self._store.load(Project, project_id)
+
+    async def first_of(self, owner: UUID) -> UUID | None:
+        """Return the project that flows without one go to."""
+        found = await self._claims.holder("project-name", f"{owner}/{FIRST_PROJECT}")
+        return found or next(iter(await self.owned_by(owner)), None)
+
+    async def owned_by(self, owner: UUID) -> list[UUID]:
+        """Return all projects of *owner*."""
+        keys = await self._claims.taken("project-name", f"{owner}/")
+        found = [await self._claims.holder("project-name", key) for key in keys]
+        return [project for project in found if project]
+
+    async def home(
+        self, actor: Actor, wanted: UUID | None, *, cause: Cause
+    ) -> UUID:
+        """
+        Return the project a new flow goes to: the wanted one, else the first.
+
+        An unknown or foreign one counts as none, as clients rely on.
+        """
+        owner = person(actor)
+        owned = await self._ownership.of(wanted) if wanted else None
+        if owned and owned.kind == "project" and owned.owner == owner:
+            return owned.resource
+        if first := await self.first_of(owner):
+            return first
+        opened = await self.open(actor, FIRST_PROJECT, cause=cause)
+        return opened.result.id
+
+    async def open(
+        self,
+        actor: Actor,
+        name: str,
+        *,
+        cause: Cause,
+        description: str | None = None,
+        flows: Sequence[UUID] = (),
+        bring: Sequence[NewFlow] = (),
+    ) -> Done[Project]:
+        """Open a project, with *flows* moved into it and *bring* created in it."""
+        owner = person(actor)
+        moved = await self._permissions.among(actor, "flow", flows)
+        for _ in range(NAMING_TRIES):
+            project = Project.open(
+                self._new_id(),
+                owner=owner,
+                name=await self._free_name(owner, name),
+                description=description,
+            )
+            into = await self._flows.moved(moved, project.id)
+            drafts = await self._flows.drafts(
+                bring,
+                owner=owner,
+                projects=[project.id] * len(bring),
+                imported=True,
+            )
+            try:
+                return await self._open(project, into, drafts, cause=cause)
+            except ClaimTakenError:
+                continue
+        raise ProjectNameTakenError
+
+    async def _open(
+        self, project: Project, into: Changes, drafts: Drafts, *, cause: Cause
+    ) -> Done[Project]:
+        saved = await self._store.save(
+            project,
+            *into.aggregates,
+            *drafts.flows,
+            cause=cause,
+            attached=together(
+                Attached(
+                    claims=(project_claim(project.owner, project.name, project.id),),
+                    owned=(Owned(project.id, "project", project.owner),),
+                ),
+                into.attached,
+                drafts.attached,
+            ),
+            answer=answer_of(project.id),
+        )
+        if saved.repeated:
+            [repeated] = ids_in(saved.answer)
+            return Done(await self.get(repeated), saved.position)
+        await self._flows.draw(drafts)
+        return Done(project, saved.position)
+
+    async def change(
+        self, actor: Actor, project_id: UUID, change: ProjectChange, *, cause: Cause
+    ) -> Done[Project]:
+        """
+        Give a project another name; or else make its list of flows the given one.
+
+        A request that renames does nothing else: clients send an empty list of
+        flows with it and do not mean it.
+        """
+        await self._permissions.require(actor, "project", project_id)
+
+        async def attempt() -> Done[Project]:
+            project = await self.get(project_id)
+            if change.name and change.name != project.name:
+                return await self._rename(project, change.name, cause=cause)
+            return await self._rearrange(actor, project, change, cause=cause)
+
+        return await deciding_again(attempt)
+
+    async def _rename(
+        self, project: Project, name: str, *, cause: Cause
+    ) -> Done[Project]:
+        before = project_claim(project.owner, project.name, project.id)
+        project.rename(name)
+        try:
+            saved = await self._store.save(
+                project,
+                cause=cause,
+                attached=Attached(
+                    claims=(project_claim(project.owner, name, project.id),),
+                    released=(before,),
+                ),
+            )
+        except ClaimTakenError as taken:
+            raise ProjectNameTakenError from taken
+        return Done(project, saved.position)
+
+    async def _rearrange(
+        self, actor: Actor, project: Project, change: ProjectChange, *, cause: Cause
+    ) -> Done[Project]:
+        if change.description is not None and change.description != project.description:
+            project.describe(change.description)
+        if change.parent_id is not None and change.parent_id != project.parent:
+            await self._permissions.require(actor, "project", change.parent_id)
+            project.move(change.parent_id)
+        wanted = [*change.flows, *change.components]
+        into = await self._flows.moved(
+            await self._permissions.among(actor, "flow", wanted), project.id
+        )
+        out = await self._out_of(actor, project, set(wanted))
+        aggregates = [project, *into.aggregates, *out.aggregates]
+        saved = await self._store.save(
+            *(one for one in aggregates if one.recorded),
+            cause=cause,
+            attached=together(into.attached, out.attached),
+        )
+        return Done(project, saved.position)
+
+    async def _out_of(self, actor: Actor, project: Project, kept: set[UUID]) -> Changes:
+        first = await self.first_of(project.owner)
+        if first is None or first == project.id:
+            return Changes()
+        inside = await self._ownership.in_project(project.id, "flow")
+        leaving = [flow for flow in inside if flow not in kept]
+        owned = await self._permissions.among(actor, "flow", leaving)
+        return await self._flows.moved(owned, first)
+
+    async def delete(
+        self, actor: Actor, project_id: UUID, *, cause: Cause
+    ) -> Done[None]:
+        """Delete a project with the flows in it."""
+        if before := await self._store.answered(cause):
+            return Done(None, before.position)
+        await self._permissions.require(actor, "project", project_id)
+
+        async def attempt() -> Done[None]:
+            removed = await self.removal([project_id])
+            saved = await self._store.save(
+                *removed.aggregates, cause=cause, attached=removed.attached
+            )
+            await self._flows.clean_up(removed.flows, cause=cause)
+            return Done(None, saved.position)
+
+        return await deciding_again(attempt)
+
+    async def removal(self, projects: Sequence[UUID]) -> Changes:
+        """Decide that *projects* are deleted with their flows, without storing it."""
+        gone: list[Project] = []
+        inside: list[UUID] = []
+        for project_id in projects:
+            project = await self.get(project_id)
+            project.delete()
+            gone.append(project)
+            inside += await self._ownership.in_project(project_id, "flow")
+        flows = await self._flows.removal(inside)
+        attached = Attached(
+            released=tuple(project_claim(p.owner, p.name, p.id) for p in gone),
+            disowned=tuple(p.id for p in gone),
+        )
+        return Changes(
+            (*gone, *flows.aggregates),
+            together(attached, flows.attached),
+            flows.flows,
+        )
+
+    async def _free_name(self, owner: UUID, name: str) -> str:
+        prefix = f"{owner}/"
+        keys = await self._claims.taken("project-name", prefix + name)
+        return next_name(name, {key.removeprefix(prefix) for key in keys})

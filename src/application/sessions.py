@@ -1,0 +1,330 @@
+"""Signing in and out, and who is behind a token or a key."""
+
+import contextlib
+import time
+from collections import OrderedDict, deque
+from collections.abc import Callable
+from datetime import UTC, datetime, timedelta
+from typing import Final, Literal, Protocol
+from uuid import UUID, uuid4
+
+import msgspec
+
+from application.api_keys import ApiKeys
+from application.ports import SYSTEM, Actor, Cause, Claims, EventStore
+from application.users import Passwords
+from domain.kernel import DomainError
+from domain.user.user import User
+
+FAILURES: Final = 10
+WINDOW: Final = timedelta(minutes=5)
+WATCHED: Final = 50_000
+
+type Means = Literal["password", "link", "auto_login"]
+
+
+class WrongCredentialsError(DomainError):
+    """Incorrect username or password."""
+
+
+class WaitingForApprovalError(DomainError):
+    """Waiting for approval."""
+
+
+class InactiveUserError(DomainError):
+    """Inactive user."""
+
+
+class NotSignedInError(DomainError):
+    """Could not validate credentials."""
+
+
+class UserGoneError(NotSignedInError):
+    """User not found or is inactive."""
+
+
+class WrongKeyError(DomainError):
+    """Invalid or missing API key."""
+
+
+class BadRefreshTokenError(DomainError):
+    """Invalid refresh token."""
+
+
+class SpentLinkError(DomainError):
+    """This sign-in link was used already, or has expired."""
+
+
+class AutoLoginOffError(DomainError):
+    """Auto login is disabled. Please enable it in the settings."""
+
+
+class TooManyFailuresError(DomainError):
+    """Too many failed attempts to sign in; try again later."""
+
+    def __init__(self, seconds: int) -> None:
+        super().__init__()
+        self.seconds = seconds
+
+
+class Session(Protocol):
+    """A sign-in that lasts until it is revoked or forgotten."""
+
+    @property
+    def id(self) -> UUID: ...
+
+    @property
+    def refresh_jti(self) -> UUID: ...
+
+
+class OpenedSessions(Protocol):
+    """Where sessions are kept."""
+
+    async def open(self, user: UUID) -> Session: ...
+
+    async def rotate(self, session: UUID, jti: UUID) -> UUID: ...
+
+    async def revoke(self, session: UUID) -> None: ...
+
+    async def revoke_all(self, user: UUID) -> None: ...
+
+    async def alive(self, session: UUID) -> bool: ...
+
+
+class Links(Protocol):
+    """One-time links to sign in with."""
+
+    async def issue(self, user: UUID, ttl: timedelta) -> str: ...
+
+    async def redeem(self, token: str) -> UUID | None: ...
+
+
+class Claimed(Protocol):
+    """What a token says."""
+
+    @property
+    def user(self) -> UUID: ...
+
+    @property
+    def session(self) -> UUID: ...
+
+
+class ClaimedRefresh(Claimed, Protocol):
+    """What a refresh token says."""
+
+    @property
+    def jti(self) -> UUID: ...
+
+
+class Mint(Protocol):
+    """Makes and reads signed tokens."""
+
+    def access(self, user: UUID, session: UUID) -> str: ...
+
+    def refresh(self, user: UUID, session: UUID, jti: UUID) -> str: ...
+
+    def read_access(self, token: str) -> Claimed: ...
+
+    def read_refresh(self, token: str) -> ClaimedRefresh: ...
+
+
+class Uses(Protocol):
+    """How often keys were used."""
+
+    async def counted(self, key: UUID) -> None: ...
+
+
+class Account(Protocol):
+    """What signing in must know of a user."""
+
+    @property
+    def is_active(self) -> bool: ...
+
+    @property
+    def is_superuser(self) -> bool: ...
+
+
+class Accounts(Protocol):
+    """The users there are."""
+
+    async def get(self, user: UUID, /) -> Account | None: ...
+
+
+class Pass(msgspec.Struct, frozen=True):
+    """What lets a client in: an access token, and one to renew it with."""
+
+    user: UUID
+    access_token: str
+    refresh_token: str | None
+
+
+class Failures:
+    """
+    Failed attempts per name and address, in this process.
+
+    Ten within five minutes close the door until the oldest of them is forgotten.
+    """
+
+    def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
+        self._clock = clock
+        self._seen: OrderedDict[tuple[str, str], deque[float]] = OrderedDict()
+
+    def check(self, username: str, address: str) -> None:
+        """Refuse while the door is closed."""
+        recent = self._recent(username, address)
+        if len(recent) >= FAILURES:
+            left = WINDOW.total_seconds() - (self._clock() - recent[0])
+            raise TooManyFailuresError(max(1, int(left) + 1))
+
+    def note(self, username: str, address: str) -> bool:
+        """Count one more; tell whether it closes the door."""
+        recent = self._recent(username, address)
+        recent.append(self._clock())
+        self._seen[username, address] = recent
+        self._seen.move_to_end((username, address))
+        if len(self._seen) > WATCHED:
+            self._seen.popitem(last=False)
+        return len(recent) == FAILURES
+
+    def forget(self, username: str, address: str) -> None:
+        """Begin anew, for the right password was given."""
+        self._seen.pop((username, address), None)
+
+    def _recent(self, username: str, address: str) -> deque[float]:
+        recent = self._seen.get((username, address), deque())
+        while recent and self._clock() - recent[0] > WINDOW.total_seconds():
+            recent.popleft()
+        return recent
+
+
+class Sessions:
+    """Let people in and out, and tell who is behind a credential."""
+
+    def __init__(
+        self,
+        store: EventStore,
+        *,
+        claims: Claims,
+        accounts: Accounts,
+        passwords: Passwords,
+        opened: OpenedSessions,
+        links: Links,
+        mint: Mint,
+        api_keys: ApiKeys,
+        uses: Uses,
+        failures: Failures | None = None,
+    ) -> None:
+        self._store = store
+        self._claims = claims
+        self._accounts = accounts
+        self._passwords = passwords
+        self._opened = opened
+        self._links = links
+        self._mint = mint
+        self._api_keys = api_keys
+        self._uses = uses
+        self._failures = failures or Failures()
+
+    async def sign_in(self, username: str, password: str, *, address: str) -> Pass:
+        """Let somebody in who knows the password."""
+        self._failures.check(username, address)
+        user_id = await self._claims.holder("username", username)
+        if not await self._passwords.matches(user_id, password) or user_id is None:
+            await self._failed(user_id, username, address)
+            raise WrongCredentialsError
+        self._failures.forget(username, address)
+        return await self._let_in(user_id, "password")
+
+    async def sign_in_by_link(self, token: str) -> Pass:
+        """Let somebody in who was given a link; it works once."""
+        user_id = await self._links.redeem(token)
+        if user_id is None:
+            raise SpentLinkError
+        return await self._let_in(user_id, "link")
+
+    async def sign_in_unasked(self, user_id: UUID) -> Pass:
+        """Let anybody in, where the operator wants that, without a way to renew."""
+        entered = await self._let_in(user_id, "auto_login")
+        return msgspec.structs.replace(entered, refresh_token=None)
+
+    async def link_for(self, user_id: UUID, *, ttl: timedelta) -> str:
+        """Make a one-time link for *user_id*."""
+        return await self._links.issue(user_id, ttl)
+
+    async def renew(self, refresh_token: str) -> Pass:
+        """Exchange a refresh token; one that was used before ends its session."""
+        try:
+            said = self._mint.read_refresh(refresh_token)
+            jti = await self._opened.rotate(said.session, said.jti)
+        except DomainError as refused:
+            raise BadRefreshTokenError from refused
+        account = await self._accounts.get(said.user)
+        if account is None or not account.is_active:
+            await self._opened.revoke(said.session)
+            raise BadRefreshTokenError
+        return self._pass(said.user, said.session, jti)
+
+    async def sign_out(self, token: str | None, refresh_token: str | None) -> None:
+        """End the session of whichever token is still good."""
+        for read, given in (
+            (self._mint.read_access, token),
+            (self._mint.read_refresh, refresh_token),
+        ):
+            with contextlib.suppress(DomainError):
+                if given:
+                    await self._opened.revoke(read(given).session)
+
+    async def bearer(self, token: str) -> Actor:
+        """Return who bears an access token."""
+        said = self._mint.read_access(token)
+        if not await self._opened.alive(said.session):
+            raise NotSignedInError
+        return await self._actor(said.user, str(said.session))
+
+    async def key(self, key: str) -> Actor:
+        """Return who bears an API key."""
+        found = await self._api_keys.bearer(key)
+        if found is None:
+            raise WrongKeyError
+        key_id, user_id = found
+        actor = await self._actor(user_id, str(key_id))
+        await self._uses.counted(key_id)
+        return actor
+
+    async def _actor(self, user_id: UUID, credential: str) -> Actor:
+        account = await self._accounts.get(user_id)
+        if account is None or not account.is_active:
+            raise UserGoneError
+        return Actor(user_id, superuser=account.is_superuser, credential=credential)
+
+    async def _let_in(self, user_id: UUID, means: Means) -> Pass:
+        user = await self._store.load(User, user_id)
+        if not user.active:
+            raise InactiveUserError if user.last_sign_in else WaitingForApprovalError
+        user.sign_in(means)
+        # Two sign-ins at a time are none of each other's business.
+        await self._store.save(cause=_caused_by(user_id), anywhere=(user,))
+        session = await self._opened.open(user_id)
+        return self._pass(user_id, session.id, session.refresh_jti)
+
+    async def _failed(self, user_id: UUID | None, username: str, address: str) -> None:
+        if not self._failures.note(username, address) or user_id is None:
+            return
+        user = await self._store.load(User, user_id)
+        user.lock_sign_in(until=datetime.now(UTC) + WINDOW)
+        await self._store.save(cause=_caused_by(None), anywhere=(user,))
+
+    def _pass(self, user: UUID, session: UUID, jti: UUID) -> Pass:
+        return Pass(
+            user=user,
+            access_token=self._mint.access(user, session),
+            refresh_token=self._mint.refresh(user, session, jti),
+        )
+
+
+def _caused_by(user: UUID | None) -> Cause:
+    return Cause(
+        actor=Actor(user) if user else SYSTEM,
+        command_id=uuid4(),
+        correlation_id=uuid4(),
+    )

@@ -1,0 +1,154 @@
+"""Global variables: values that flows name instead of holding them."""
+
+from collections.abc import Callable
+from typing import Final
+from uuid import UUID, uuid4
+
+import msgspec
+
+from application.commands import Done, answer_of, deciding_again, ids_in
+from application.permissions import NotFoundError, Permissions, person
+from application.ports import (
+    Actor,
+    Attached,
+    Cause,
+    EventStore,
+    Owned,
+    Ownership,
+    Vault,
+)
+from domain.kernel import DomainError
+from domain.user.events import VariableKind
+from domain.user.user import User
+
+VALUE: Final = "variable"
+
+
+class EmptyVariableError(DomainError):
+    """A variable has a name and a value."""
+
+
+class NewVariable(msgspec.Struct, frozen=True, kw_only=True):
+    """A variable as clients define it."""
+
+    name: str
+    value: str
+    type: VariableKind | None = None
+    default_fields: list[str] | None = None
+
+
+class VariableChange(msgspec.Struct, frozen=True, kw_only=True):
+    """What a variable is to be; absent and null fields stay as they are."""
+
+    id: UUID
+    name: str | None = None
+    value: str | None = None
+    default_fields: list[str] | None = None
+
+
+class Variables:
+    """Load a user, let them decide about their variables, store it."""
+
+    def __init__(
+        self,
+        store: EventStore,
+        *,
+        ownership: Ownership,
+        vault: Vault,
+        new_id: Callable[[], UUID] = uuid4,
+    ) -> None:
+        self._store = store
+        self._permissions = Permissions(ownership)
+        self._vault = vault
+        self._new_id = new_id
+
+    async def define(
+        self, actor: Actor, new: NewVariable, *, cause: Cause
+    ) -> Done[UUID]:
+        """Define a variable under a name that *actor* does not use yet."""
+        owner = person(actor)
+        if before := await self._store.answered(cause):
+            return Done(ids_in(before.answer)[0], before.position)
+        refuse_empty(new.name, new.value)
+        sealed = await self._vault.seal(owner, VALUE, new.value)
+        variable = self._new_id()
+
+        async def attempt() -> Done[UUID]:
+            user = await self._store.load(User, owner)
+            user.define_variable(
+                variable,
+                name=new.name,
+                kind=new.type or "Credential",
+                secret=sealed.id,
+                default_fields=tuple(new.default_fields or ()),
+            )
+            saved = await self._store.save(
+                user,
+                cause=cause,
+                attached=Attached(
+                    secrets=(sealed,), owned=(Owned(variable, "variable", owner),)
+                ),
+                answer=answer_of(variable),
+            )
+            return Done(variable, saved.position)
+
+        return await deciding_again(attempt)
+
+    async def change(
+        self, actor: Actor, variable: UUID, change: VariableChange, *, cause: Cause
+    ) -> Done[None]:
+        """Let a variable have another name, value or default fields."""
+        owned = await self._permissions.require(actor, "variable", variable)
+        sealed = (
+            await self._vault.seal(owned.owner, VALUE, change.value)
+            if change.value
+            else None
+        )
+
+        async def attempt() -> Done[None]:
+            user = await self._store.load(User, owned.owner)
+            known = user.variables.get(variable)
+            if known is None:
+                raise NotFoundError("variable", variable)
+            user.change_variable(
+                variable,
+                name=change.name,
+                secret=sealed.id if sealed else None,
+                default_fields=change.default_fields,
+            )
+            attached = Attached(
+                secrets=(sealed,) if sealed else (),
+                destroyed=(known.secret,) if sealed else (),
+            )
+            saved = await self._store.save(user, cause=cause, attached=attached)
+            return Done(None, saved.position)
+
+        return await deciding_again(attempt)
+
+    async def remove(
+        self, actor: Actor, variable: UUID, *, cause: Cause
+    ) -> Done[None]:
+        """Remove a variable and destroy its value."""
+        owned = await self._permissions.require(actor, "variable", variable)
+
+        async def attempt() -> Done[None]:
+            user = await self._store.load(User, owned.owner)
+            known = user.variables.get(variable)
+            if known is None:
+                raise NotFoundError("variable", variable)
+            user.remove_variable(variable)
+            saved = await self._store.save(
+                user,
+                cause=cause,
+                attached=Attached(disowned=(variable,), destroyed=(known.secret,)),
+            )
+            return Done(None, saved.position)
+
+        return await deciding_again(attempt)
+
+
+def refuse_empty(name: str, value: str) -> None:
+    """Refuse a variable without a name or a value, saying which is missing."""
+    missing = [word for word, text in (("name", name), ("value", value)) if not text]
+    if missing:
+        raise EmptyVariableError(" and ".join(missing))

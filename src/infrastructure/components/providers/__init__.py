@@ -1,0 +1,1 @@
+"""One module a provider, each loaded when its first model is asked for."""

@@ -1,0 +1,1 @@
+"""Where events are kept: in memory for tests, in PostgreSQL for people."""

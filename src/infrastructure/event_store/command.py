@@ -1,0 +1,155 @@
+"""A save on its way to the log: encoded and weighed, not yet admitted."""
+
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any
+from uuid import UUID
+
+import msgspec
+
+from application.ports import Attached, Cause, EventTooLargeError, Position
+from domain.kernel import Aggregate, Log
+from infrastructure.event_store.mapper import Encoded, MsgspecMapper
+
+MAX_EVENT_BYTES = 16 * 1024 * 1024
+NOBODY = UUID(int=0)
+"""Stands for the system where a column must not be empty."""
+NOTHING_ATTACHED = Attached()
+ROW_BYTES = 200
+"""What a row weighs beside its state and metadata, roughly."""
+
+
+class MixedLogsError(Exception):
+    """One save goes to one log, and each stream comes but once in it."""
+
+
+class Part(msgspec.Struct, frozen=True):
+    """One stream's events; ``expected`` is ``None`` where they append anywhere."""
+
+    stream: UUID
+    expected: int | None
+    events: tuple[Encoded, ...]
+
+
+class Command(msgspec.Struct, frozen=True, kw_only=True):
+    """All that one save writes, and nothing that it would take to write it."""
+
+    log: Log
+    parts: tuple[Part, ...]
+    cause: Cause
+    metadata: bytes
+    attached: Attached
+    answer: bytes
+    size: int
+
+    @property
+    def actor(self) -> UUID:
+        """Whose command ids these are: two people may choose the same one."""
+        return self.cause.actor.user or NOBODY
+
+    @property
+    def empty(self) -> bool:
+        """Whether there is nothing to write at all."""
+        return not (
+            self.parts or self.cause.idempotent or self.attached != NOTHING_ATTACHED
+        )
+
+    def touched(self) -> Iterator[object]:
+        """Name all that it reads or writes: disjoint commands can share a batch."""
+        attached = self.attached
+        yield from (part.stream for part in self.parts)
+        if self.cause.idempotent:
+            yield (self.cause.command_id, self.actor)
+        for claims in (attached.claims, attached.released):
+            yield from ((claim.kind, claim.key) for claim in claims)
+        yield from (("owned", owned.resource) for owned in attached.owned)
+        yield from (("owned", resource) for resource in attached.disowned)
+        yield from (content.ref.id for content in attached.contents)
+        yield from attached.forgotten
+        yield from (sealed.id for sealed in attached.secrets)
+        yield from attached.destroyed
+        yield from (("lease", lease.run) for lease in attached.leases)
+        yield from (("lease", run) for run in attached.unleased)
+
+
+def compose(
+    mapper: MsgspecMapper,
+    *,
+    expecting: Sequence[Aggregate[Any]],
+    anywhere: Sequence[Aggregate[Any]],
+    cause: Cause,
+    attached: Attached | None,
+    answer: bytes,
+) -> Command:
+    """Encode what the aggregates recorded; what cannot be stored fails here."""
+    every = (*expecting, *anywhere)
+    logs = {aggregate.log for aggregate in every} or {"core"}
+    if len(logs) > 1 or len({aggregate.id for aggregate in every}) < len(every):
+        raise MixedLogsError([type(aggregate).__name__ for aggregate in every])
+    parts = tuple(
+        [_part(mapper, one, one.stored_version) for one in expecting if one.recorded]
+        + [_part(mapper, one, None) for one in anywhere if one.recorded]
+    )
+    attached = attached or NOTHING_ATTACHED
+    metadata = metadata_of(cause)
+    return Command(
+        log=logs.pop(),
+        parts=parts,
+        cause=cause,
+        metadata=metadata,
+        attached=attached,
+        answer=answer,
+        size=_size(parts, metadata, attached) + len(answer),
+    )
+
+
+def settle(command: Command, aggregates: Sequence[Aggregate[Any]]) -> None:
+    """Tell *aggregates* which of their events are stored now."""
+    stored = {part.stream: len(part.events) for part in command.parts}
+    for aggregate in aggregates:
+        aggregate.settle(stored.get(aggregate.id, 0))
+
+
+def metadata_of(cause: Cause) -> bytes:
+    """Return what is kept with each event about why it was appended."""
+    actor = cause.actor
+    told: dict[str, Any] = {
+        "actor": actor.user,
+        "command_id": cause.command_id,
+        "correlation_id": cause.correlation_id,
+    }
+    if actor.credential:
+        told["credential"] = actor.credential
+    if cause.causation_id is not None:
+        told["causation_id"] = cause.causation_id
+    if cause.trace:
+        told["trace"] = cause.trace
+    return msgspec.json.encode(told)
+
+
+def read_metadata(metadata: bytes) -> Mapping[str, Any]:
+    """Return *metadata* as its reader sees it: a mapping of plain JSON values."""
+    decoded: dict[str, Any] = msgspec.json.decode(metadata)
+    return decoded
+
+
+def position_in(log: Log, position: int) -> Position:
+    """Return *position* of *log* as a place in both."""
+    return Position(core=position) if log == "core" else Position(runs=position)
+
+
+def _part(
+    mapper: MsgspecMapper, aggregate: Aggregate[Any], expected: int | None
+) -> Part:
+    events = tuple(mapper.encode(event) for event in aggregate.recorded)
+    for event in events:
+        if len(event.state) > MAX_EVENT_BYTES:
+            raise EventTooLargeError(f"{event.tag}, {len(event.state)} bytes")
+    return Part(aggregate.id, expected, events)
+
+
+def _size(parts: tuple[Part, ...], metadata: bytes, attached: Attached) -> int:
+    each = ROW_BYTES + len(metadata)
+    events = sum(len(e.state) + each for part in parts for e in part.events)
+    contents = sum(len(content.sealed) + ROW_BYTES for content in attached.contents)
+    secrets = sum(len(secret.sealed) + ROW_BYTES for secret in attached.secrets)
+    return events + contents + secrets

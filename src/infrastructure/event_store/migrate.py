@@ -1,0 +1,65 @@
+"""Brings a database to the newest schema, one server at a time."""
+
+import asyncio
+from importlib.resources import files
+
+from alembic import command
+from alembic.config import Config
+from psycopg import sql
+from sqlalchemy import Connection, create_engine, pool, text
+
+from infrastructure.postgres import sqlalchemy_url
+
+MIGRATION_LOCK = 0x6C62_6D69
+"""The advisory lock that servers starting together queue for."""
+MONTHS_AHEAD = 12
+"""How many monthly partitions of the runs log are made before they are needed."""
+LOCK_TIMEOUT = "60s"
+
+
+async def migrate(dsn: str, *, app_role: str | None = None) -> None:
+    """
+    Upgrade the database of *dsn* to the newest revision.
+
+    Grant *app_role* what a server needs, where it is not the owner itself.
+    """
+    await asyncio.to_thread(_migrate, dsn, app_role)
+
+
+def _migrate(dsn: str, app_role: str | None) -> None:
+    engine = create_engine(sqlalchemy_url(dsn), poolclass=pool.NullPool)
+    try:
+        with engine.connect() as connection:
+            # A session's lock, for it must outlive the transaction of each revision.
+            connection.execute(text(f"SET lock_timeout = '{LOCK_TIMEOUT}'"))
+            connection.execute(text(f"SELECT pg_advisory_lock({MIGRATION_LOCK})"))
+            connection.execute(text("CREATE SCHEMA IF NOT EXISTS es"))
+            connection.commit()
+            _upgrade(connection)
+            connection.execute(text(f"SELECT es.create_run_partitions({MONTHS_AHEAD})"))
+            _grant(connection, app_role)
+            connection.commit()
+    finally:
+        engine.dispose()
+
+
+def _upgrade(connection: Connection) -> None:
+    config = Config()
+    config.set_main_option("script_location", str(files("migrations")))
+    config.attributes["connection"] = connection
+    command.upgrade(config, "head")
+    connection.commit()
+
+
+def _grant(connection: Connection, app_role: str | None) -> None:
+    owner = connection.execute(text("SELECT current_user")).scalar_one()
+    if app_role is None or app_role == owner:
+        return
+    database = connection.execute(text("SELECT current_database()")).scalar_one()
+    grants = (files("migrations") / "sql" / "grants.sql").read_text()
+    statement = sql.SQL(grants).format(
+        role=sql.Identifier(app_role), database=sql.Identifier(database)
+    )
+    connection.execution_options(no_parameters=True).exec_driver_sql(
+        statement.as_string()
+    )

@@ -1,0 +1,86 @@
+"""The one way to PostgreSQL: a pool for our own SQL, an engine for read models."""
+
+from typing import Any, Self
+
+from psycopg import AsyncConnection
+from psycopg.conninfo import conninfo_to_dict, make_conninfo
+from psycopg_pool import AsyncConnectionPool
+from sqlalchemy import URL
+from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine
+
+type Pool = AsyncConnectionPool[AsyncConnection[tuple[Any, ...]]]
+
+NAME = "langbuilder"
+"""What our connections are called in ``pg_stat_activity``."""
+
+
+class Database:
+    """
+    An open database: autocommitting connections in a pool, and an engine beside it.
+
+    ``dsn`` names the role that serves, ``migration_dsn`` the owner of the tables.
+    """
+
+    def __init__(
+        self, *, dsn: str, migration_dsn: str, pool: Pool, engine: AsyncEngine
+    ) -> None:
+        self.dsn = dsn
+        self.migration_dsn = migration_dsn
+        self.pool = pool
+        self.engine = engine
+
+    @classmethod
+    async def open(
+        cls, dsn: str, *, migration_dsn: str | None = None, pool_size: int = 10
+    ) -> Self:
+        """Connect, or raise `psycopg_pool.PoolTimeout` after ten seconds."""
+        pool: Pool = AsyncConnectionPool(
+            connection_string(dsn),
+            min_size=1,
+            max_size=pool_size,
+            open=False,
+            kwargs={"autocommit": True},
+            name=NAME,
+        )
+        try:
+            await pool.open(wait=True, timeout=10)
+        except BaseException:
+            await pool.close()
+            raise
+        engine = create_async_engine(
+            sqlalchemy_url(dsn), pool_size=pool_size, max_overflow=0, pool_pre_ping=True
+        )
+        return cls(
+            dsn=dsn, migration_dsn=migration_dsn or dsn, pool=pool, engine=engine
+        )
+
+    async def close(self) -> None:
+        """Return every connection and close it."""
+        await self.engine.dispose()
+        await self.pool.close()
+
+
+def connection_string(dsn: str) -> str:
+    """Return *dsn* with our name in it and times in UTC."""
+    given = conninfo_to_dict(dsn).get("options")
+    options = f"{given} -c timezone=UTC" if given else "-c timezone=UTC"
+    return make_conninfo(dsn, application_name=NAME, options=options)
+
+
+def sqlalchemy_url(dsn: str) -> URL:
+    """Return what SQLAlchemy calls *dsn*, a libpq URL or connection string."""
+    words = conninfo_to_dict(connection_string(dsn))
+    user, password, database = (
+        words.pop(key, None) for key in ("user", "password", "dbname")
+    )
+    return URL.create(
+        "postgresql+psycopg",
+        username=_text(user),
+        password=_text(password),
+        database=_text(database),
+        query={key: str(word) for key, word in words.items() if word is not None},
+    )
+
+
+def _text(word: str | int | None) -> str | None:
+    return None if word is None else str(word)
