@@ -3,10 +3,9 @@
 import asyncio
 from collections.abc import Callable, Sequence
 from contextlib import suppress
-from typing import override
+from typing import TYPE_CHECKING, override
 
 from application.ports import EventStore, Freshness, Position
-from domain.kernel import Log
 from infrastructure.postgres import Database
 from projections.follower import Follower
 from projections.leadership import INTERVAL, Leadership
@@ -15,6 +14,9 @@ from projections.rebuild import ensure
 from projections.status import ProjectionStatus, status
 from projections.tail import POLL, Tail, WakeUps, connect
 from projections.watermarks import Watermarks
+
+if TYPE_CHECKING:
+    from domain.kernel import Log
 
 
 class Daemon(Freshness):

@@ -1,4 +1,4 @@
-"""The generations of a projection's tables: made, indexed, served through views, dropped."""
+"""Generations of a projection's tables: made, indexed, served by views, dropped."""
 
 from hashlib import blake2b
 from typing import Any

@@ -5,13 +5,15 @@ import logging
 import time
 from collections.abc import Callable, Sequence
 from contextlib import suppress
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import psycopg
 from psycopg import AsyncConnection
 
 from projections import checkpoints
-from projections.checkpoints import Served
+
+if TYPE_CHECKING:
+    from projections.checkpoints import Served
 
 _logger = logging.getLogger(__name__)
 

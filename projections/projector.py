@@ -1,4 +1,4 @@
-"""What a projection is made of: the events it reads, its tables, and how facts become rows."""
+"""What a projection is: the events it reads, its tables, and how facts become rows."""
 
 from abc import ABC, abstractmethod
 from collections.abc import Iterable, Mapping, Sequence
@@ -22,6 +22,10 @@ _RUNS: frozenset[type[Event]] = frozenset(
 def log_of(event: type[Event]) -> Log:
     """Return the log that events of this type are stored in."""
     return "runs" if event in _RUNS else "core"
+
+
+class UnwantedEventError(Exception):
+    """The projector reads this kind of event, but its fold does nothing with it."""
 
 
 class Projector(ABC):

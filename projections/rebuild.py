@@ -1,4 +1,4 @@
-"""Builds a projection anew beside the live one, and swaps the views when it is level."""
+"""Builds a projection anew beside the live one, then swaps the views."""
 
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager

@@ -39,15 +39,9 @@ def key_of(table: Table, row: Row) -> Key:
 
 
 def clean(value: object) -> object:
-    """Make *value* storable: PostgreSQL refuses NUL and lone surrogates in text."""
-    if not isinstance(value, str):
-        return value
-    if "\0" in value:
-        value = value.replace("\0", "\ufffd")
-    try:
-        value.encode()
-    except UnicodeEncodeError:
-        return value.encode("utf-8", "replace").decode()
+    """Make *value* storable: PostgreSQL takes no NUL in a text."""
+    if isinstance(value, str) and "\0" in value:
+        return value.replace("\0", "\ufffd")
     return value
 
 
@@ -81,7 +75,7 @@ class Rows:
         """
         return self._known.get(table, {}).get(_tuple(key))
 
-    def put(self, table: Table, **values: Any) -> None:  # noqa: ANN401 - any column's value
+    def put(self, table: Table, **values: Any) -> None:
         """Write a whole row over whatever bears its key; absent columns are null."""
         row = {column.name: clean(values.pop(column.name, None)) for column in table.c}
         _refuse_unknown(table, values)
@@ -89,7 +83,7 @@ class Rows:
         self._open.setdefault(table, {})[key] = Change(kind="put", values=row)
         self._known.setdefault(table, {})[key] = dict(row)
 
-    def change(self, table: Table, key: UUID | Key, **values: Any) -> None:  # noqa: ANN401 - any column's value
+    def change(self, table: Table, key: UUID | Key, **values: Any) -> None:
         """Set some columns of a row; nothing happens if there is none."""
         _refuse_unknown(table, {name: 0 for name in values if name not in table.c})
         if not values:
@@ -110,11 +104,11 @@ class Rows:
         self._open.setdefault(table, {})[key] = Change(kind="remove", values={})
         self._known.get(table, {}).pop(key, None)
 
-    def change_where(self, table: Table, where: Row, **values: Any) -> None:  # noqa: ANN401 - any column's value
+    def change_where(self, table: Table, where: Row, **values: Any) -> None:
         """Set some columns of every row that matches."""
         self._everywhere(table, where, values)
 
-    def remove_where(self, table: Table, **where: Any) -> None:  # noqa: ANN401 - any column's value
+    def remove_where(self, table: Table, **where: Any) -> None:
         """Delete every row that matches."""
         self._everywhere(table, where, {})
 

@@ -11,7 +11,7 @@ from sqlalchemy import MetaData, Table
 from sqlalchemy.dialects.postgresql import dialect
 from sqlalchemy.schema import CreateIndex, CreateTable
 
-from projections.rows import Change, Everywhere, Key, Row, Rows, Segment
+from projections.rows import Change, Everywhere, Key, Row, Rows
 
 _DIALECT = dialect()  # type: ignore[no-untyped-call]  # SQLAlchemy's is untyped
 
@@ -163,7 +163,8 @@ def _delete(schema: str, table: Table) -> Composed:
 @lru_cache(maxsize=256)
 def _select(schema: str, table: Table, keys: tuple[str, ...]) -> Composed:
     return SQL(
-        "SELECT {columns} FROM {table} AS t JOIN unnest({arrays}) AS u({keys}) ON {same}"
+        "SELECT {columns} FROM {table} AS t"
+        " JOIN unnest({arrays}) AS u({keys}) ON {same}"
     ).format(
         columns=_names((column.name for column in table.c), "t"),
         table=Identifier(schema, table.name),

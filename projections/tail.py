@@ -25,7 +25,7 @@ _position = attrgetter("position")
 class WakeUps(Protocol):
     """Who tells that a log of this database has grown, by whomever."""
 
-    def on(self, log: Log, callback: Callable[[], None], /) -> object:
+    def on(self, log: Log, callback: Callable[[Log, Position], None]) -> None:
         """Call *callback* whenever *log* may have grown."""
         ...
 
@@ -57,9 +57,11 @@ class Tail:
         self._listeners: list[Callable[[Sequence[Recorded]], None]] = []
         self._task: asyncio.Task[None] | None = None
 
-    def wake(self, *_: object) -> None:
-        """Look now whether the log has grown."""
-        self._wake.set()
+    def told(self, log: Log, position: Position) -> None:
+        """Look now, unless all up to *position* was read (zero: nobody knows)."""
+        place = getattr(position, log)
+        if log == self.log and (place > self.last or not place):
+            self._wake.set()
 
     def subscribe(self, listener: Callable[[Sequence[Recorded]], None]) -> None:
         """Call *listener* with each page as it arrives; it must be quick."""
@@ -145,20 +147,14 @@ def connect(
 
     Return what undoes it.
     """
-    by_log = {tail.log: tail for tail in tails}
-
-    def appended(log: Log, position: Position) -> None:
-        del position
-        if log in by_log:
-            by_log[log].wake()
-
     told: list[Callable[[Log, Position], None]] = getattr(store, "on_append", [])
-    told.append(appended)
-    if listener is not None:
-        for tail in tails:
-            listener.on(tail.log, tail.wake)
+    for tail in tails:
+        told.append(tail.told)
+        if listener is not None:
+            listener.on(tail.log, tail.told)
 
     def disconnect() -> None:
-        told.remove(appended)
+        for tail in tails:
+            told.remove(tail.told)
 
     return disconnect

@@ -1,10 +1,9 @@
-"""Writes one generation of a projection: rows and checkpoint in one transaction, fenced."""
+"""Writes one generation of a projection: rows and checkpoint together, fenced."""
 
 import asyncio
 import logging
 from collections.abc import Sequence
-from typing import Any
-from uuid import UUID
+from typing import TYPE_CHECKING, Any
 
 import psycopg
 from psycopg import AsyncConnection
@@ -19,6 +18,9 @@ from projections.checkpoints import FencedError
 from projections.projector import Projector
 from projections.rows import Rows, clean
 from projections.statements import preload, statements
+
+if TYPE_CHECKING:
+    from uuid import UUID
 
 _log = logging.getLogger(__name__)
 

@@ -4,7 +4,7 @@ import re
 from collections.abc import Sequence
 from hashlib import sha256
 from typing import Any, Final
-from uuid import NAMESPACE_URL, UUID, uuid4, uuid5
+from uuid import NAMESPACE_URL, uuid4, uuid5
 
 from litestar import Request
 from litestar.datastructures import MutableScopeHeaders
@@ -20,7 +20,7 @@ type AnyRequest = Request[Any, Any, Any]
 SETTLE: Final = 0.2
 PATIENCE: Final = 2.0
 LONGEST_KEY: Final = 255
-MUTATING: Final = frozenset({"POST", "PUT", "PATCH", "DELETE"})
+LARGEST_PAGE: Final = 100
 _POSITION = re.compile(r"(core|runs)=(\d{1,18})")
 _VERSION = re.compile(r'(?:W/)?"?(\d{1,18})"?')
 
@@ -62,14 +62,15 @@ async def _hash_of(request: AnyRequest) -> bytes:
     return sha256(asked.encode() + await request.body()).digest()
 
 
-def expected_version(request: AnyRequest, expected: int | None) -> int | None:
-    """Return the version of a flow that the client says it saw."""
+def expected_version(request: AnyRequest) -> int | None:
+    """Return the version of a flow that the client says it saw, if it does."""
     header = request.headers.get("if-match")
-    if header is None or header.strip() == "*":
-        return expected
-    match = _VERSION.fullmatch(header.strip())
+    asked = request.query_params.get("expected_version") if header is None else header
+    if asked is None or asked.strip() == "*":
+        return None
+    match = _VERSION.fullmatch(asked.strip())
     if match is None:
-        raise Refusal(422, "If-Match is not a version that an ETag gave")
+        raise Refusal(422, "The expected version is not one that an ETag gave")
     return int(match[1])
 
 
@@ -153,6 +154,8 @@ def page_of(items: Sequence[Any], *, total: int, page: int, size: int) -> dict[s
     }
 
 
-def parsed_ids(ids: Sequence[str]) -> list[UUID]:
-    """Read a list of ids."""
-    return [UUID(one) for one in ids]
+def bounded_page(page: int, size: int) -> tuple[int, int]:
+    """Return page and size if they are sensible."""
+    if page < 1 or not 1 <= size <= LARGEST_PAGE:
+        raise Refusal(422, f"page is 1 or more, size from 1 to {LARGEST_PAGE}")
+    return page, size

@@ -1,8 +1,9 @@
 """API keys: issued once in clear, kept as a hash, revoked at once."""
 
 import secrets
-from collections.abc import Callable
-from typing import Final
+from collections.abc import Callable, Mapping, Sequence
+from datetime import datetime
+from typing import Final, Protocol
 from uuid import UUID, uuid4
 
 import msgspec
@@ -37,6 +38,22 @@ class IssuedKey(msgspec.Struct, frozen=True):
     name: str
     user: UUID
     key: str
+
+
+class KeyUse(Protocol):
+    """How often a key was used, and when last."""
+
+    @property
+    def total(self) -> int: ...
+
+    @property
+    def last_at(self) -> datetime | None: ...
+
+
+class KeyUses(Protocol):
+    """The uses of keys."""
+
+    async def totals(self, ids: Sequence[UUID], /) -> Mapping[UUID, KeyUse]: ...
 
 
 class ApiKeys:

@@ -29,7 +29,9 @@ def new_run_id() -> UUID:
         _last = max(now, _last + 1)
         stamp = _last
     random = int.from_bytes(os.urandom(8)) >> 2
-    value = (stamp >> 12) << 80 | 0x7 << 76 | (stamp & 0xFFF) << 64 | 0b10 << 62 | random
+    value = (
+        (stamp >> 12) << 80 | 0x7 << 76 | (stamp & 0xFFF) << 64 | 0b10 << 62 | random
+    )
     return UUID(int=value)
 
 

@@ -6,7 +6,14 @@ from uuid import UUID, uuid4
 
 import msgspec
 
-from application.commands import Done, answer_of, deciding_again, ids_in, together
+from application.commands import (
+    Done,
+    answer_of,
+    deciding_again,
+    ids_in,
+    part_of,
+    together,
+)
 from application.flows import Changes, Drafts, Flows, NewFlow
 from application.permissions import NotFoundError, Permissions, person
 from application.ports import (
@@ -95,7 +102,9 @@ class Projects:
             return owned.resource
         if first := await self.first_of(owner):
             return first
-        opened = await self.open(actor, FIRST_PROJECT, cause=cause)
+        opened = await self.open(
+            actor, FIRST_PROJECT, cause=part_of(cause, "home")
+        )
         return opened.result.id
 
     async def open(

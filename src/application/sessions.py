@@ -5,7 +5,7 @@ import time
 from collections import OrderedDict, deque
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
-from typing import Final, Literal, Protocol
+from typing import Final, Protocol
 from uuid import UUID, uuid4
 
 import msgspec
@@ -14,13 +14,12 @@ from application.api_keys import ApiKeys
 from application.ports import SYSTEM, Actor, Cause, Claims, EventStore
 from application.users import Passwords
 from domain.kernel import DomainError
-from domain.user.user import User
+from domain.user.user import Means, User
 
 FAILURES: Final = 10
 WINDOW: Final = timedelta(minutes=5)
 WATCHED: Final = 50_000
 
-type Means = Literal["password", "link", "auto_login"]
 
 
 class WrongCredentialsError(DomainError):
@@ -37,6 +36,10 @@ class InactiveUserError(DomainError):
 
 class NotSignedInError(DomainError):
     """Could not validate credentials."""
+
+
+class TokenExpiredError(NotSignedInError):
+    """Token has expired."""
 
 
 class UserGoneError(NotSignedInError):
@@ -80,27 +83,29 @@ class Session(Protocol):
 class OpenedSessions(Protocol):
     """Where sessions are kept."""
 
-    async def open(self, user: UUID) -> Session: ...
+    async def open(self, user: UUID, /) -> Session: ...
 
-    async def rotate(self, session: UUID, jti: UUID) -> UUID: ...
+    async def rotate(self, session: UUID, jti: UUID, /) -> UUID:
+        """Return the id of the next refresh token; else `BadRefreshTokenError`."""
+        ...
 
-    async def revoke(self, session: UUID) -> None: ...
+    async def revoke(self, session: UUID, /) -> None: ...
 
-    async def revoke_all(self, user: UUID) -> None: ...
+    async def revoke_all(self, user: UUID, /) -> None: ...
 
-    async def alive(self, session: UUID) -> bool: ...
+    async def alive(self, session: UUID, /) -> bool: ...
 
 
 class Links(Protocol):
     """One-time links to sign in with."""
 
-    async def issue(self, user: UUID, ttl: timedelta) -> str: ...
+    async def issue(self, user: UUID, ttl: timedelta, /) -> str: ...
 
-    async def redeem(self, token: str) -> UUID | None: ...
+    async def redeem(self, token: str, /) -> UUID | None: ...
 
 
-class Claimed(Protocol):
-    """What a token says."""
+class TokenClaims(Protocol):
+    """What a token says: who, in which session, and the token's own id."""
 
     @property
     def user(self) -> UUID: ...
@@ -108,30 +113,30 @@ class Claimed(Protocol):
     @property
     def session(self) -> UUID: ...
 
-
-class ClaimedRefresh(Claimed, Protocol):
-    """What a refresh token says."""
-
     @property
-    def jti(self) -> UUID: ...
+    def id(self) -> UUID: ...
 
 
 class Mint(Protocol):
     """Makes and reads signed tokens."""
 
-    def access(self, user: UUID, session: UUID) -> str: ...
+    def access(self, user: UUID, session: UUID, /) -> str: ...
 
-    def refresh(self, user: UUID, session: UUID, jti: UUID) -> str: ...
+    def refresh(self, user: UUID, session: UUID, jti: UUID, /) -> str: ...
 
-    def read_access(self, token: str) -> Claimed: ...
+    def read_access(self, token: str, /) -> TokenClaims:
+        """Return what an access token says, or raise `NotSignedInError`."""
+        ...
 
-    def read_refresh(self, token: str) -> ClaimedRefresh: ...
+    def read_refresh(self, token: str, /) -> TokenClaims:
+        """Return what a refresh token says, or raise `NotSignedInError`."""
+        ...
 
 
 class Uses(Protocol):
     """How often keys were used."""
 
-    async def counted(self, key: UUID) -> None: ...
+    async def counted(self, key: UUID, /) -> None: ...
 
 
 class Account(Protocol):
@@ -255,7 +260,7 @@ class Sessions:
         """Exchange a refresh token; one that was used before ends its session."""
         try:
             said = self._mint.read_refresh(refresh_token)
-            jti = await self._opened.rotate(said.session, said.jti)
+            jti = await self._opened.rotate(said.session, said.id)
         except DomainError as refused:
             raise BadRefreshTokenError from refused
         account = await self._accounts.get(said.user)

@@ -27,6 +27,10 @@ VALUE: Final = "variable"
 class EmptyVariableError(DomainError):
     """A variable has a name and a value."""
 
+    def __init__(self, missing: str) -> None:
+        super().__init__(missing)
+        self.missing = missing
+
 
 class NewVariable(msgspec.Struct, frozen=True, kw_only=True):
     """A variable as clients define it."""

@@ -110,6 +110,22 @@ def write_private(path: Path, data: bytes) -> None:
         raise unusable(path.parent, error) from error
 
 
+def write_private_once(path: Path, data: bytes) -> None:
+    """Write *data* unless somebody, perhaps just now, has made *path* already."""
+    temporary = path.with_name(f".{path.name}.{os.getpid()}.new")
+    write_private(temporary, data)
+    try:
+        # Unlike a rename, a link does not replace.
+        path.hardlink_to(temporary)
+    except FileExistsError:
+        pass
+    except OSError as error:
+        raise unusable(path.parent, error) from error
+    finally:
+        temporary.unlink(missing_ok=True)
+    sync_directory(path.parent)
+
+
 def sync_directory(path: Path) -> None:
     """Make renames and new names in *path* durable."""
     descriptor = os.open(path, os.O_RDONLY)

@@ -1,23 +1,9 @@
-"""What is kept sealed: contents and secrets, under keys that one installation key wraps."""
+"""Contents and secrets: sealed with their subject's key before a save stores them."""
 
 import asyncio
-import hmac
-import logging
-import os
-import secrets
-from collections import OrderedDict
 from collections.abc import Iterable, Sequence
-from hashlib import sha256
-from pathlib import Path
-from typing import Any, Protocol, override
+from typing import NamedTuple, override
 from uuid import UUID, uuid4
-
-import msgspec
-from cryptography.exceptions import InvalidTag
-from cryptography.hazmat.primitives.ciphers.aead import AESGCM
-from cryptography.hazmat.primitives.hashes import SHA256
-from cryptography.hazmat.primitives.kdf.hkdf import HKDF
-from psycopg.rows import scalar_row
 
 from application.ports import (
     Blobs,
@@ -28,202 +14,257 @@ from application.ports import (
     Vault,
 )
 from domain.kernel import ContentRef
-from infrastructure.data_directory import make_directory, write_private_once
 from infrastructure.event_store.memory import MemoryEventStore
+from infrastructure.keyring import DataKey, Keyring
 from infrastructure.postgres import Database
-from infrastructure.settings import Settings
-from infrastructure.starting import CannotStartError
-
-logger = logging.getLogger(__name__)
+from infrastructure.subject_keys import (
+    MemorySubjectKeys,
+    PostgresSubjectKeys,
+    SubjectKeys,
+)
 
 LARGEST_ROW = 64 * 1024
 """Sealed bytes beyond this go to the blob store."""
 
-_KEY_BYTES, _NONCE_BYTES, _MARK_BYTES = 32, 12, 4
-_FORMAT = b"\x01"
-_KEYS_REMEMBERED = 10_000
-_LONG_WORK = 1024 * 1024  # bytes; from here on encrypting would hold up the event loop
+_LONG_WORK = 1024 * 1024  # bytes; more of them would hold up the event loop
 _BLOBS_AT_A_TIME = 16
 
 
-class WrongKeyError(CannotStartError):
-    """The database was sealed with another installation key."""
+class _SealedContent(NamedTuple):
+    id: UUID
+    subject: UUID
+    sealed: bytes
+    address: str | None
+    key: DataKey
 
 
-class SealBrokenError(Exception):
-    """Sealed bytes were changed, or belong elsewhere."""
+class _ContentSealer:
+    """What both adapters of `Contents` do alike."""
 
-
-class Keyring:
-    """
-    The keys of this installation, each derived from one secret for one use.
-
-    Whoever has the secret can read everything; without it nothing can be read.
-    """
-
-    def __init__(self, secret: str) -> None:
-        self._secret = secret.encode()
-        self._digesting = self._derived("digest")
-        self._hashing = self._derived("bearer-hash")
-        self._wrapping = AESGCM(self._derived("wrap"))
-        self.signing = self._derived("jwt")
-        self.id = sha256(self._derived("id")).hexdigest()[:16]
-
-    @classmethod
-    def of(cls, settings: Settings) -> "Keyring":
-        """Take the secret from *settings*, or from a file made at the first start."""
-        return cls(settings.secret_key or _kept_secret(settings.data_path))
-
-    def digest(self, data: bytes) -> str:
-        """Return a hash of *data* that tells nothing to those without the key."""
-        return hmac.digest(self._digesting, data, "sha256").hex()
-
-    def pseudonym(self, name: str) -> str:
-        """Return what stands for *name* where the name itself may not, as in claims."""
-        return self.digest(name.encode("utf-8", "surrogatepass"))
-
-    def bearer_hash(self, token: str) -> str:
-        """Return what is kept of an API key or a one-time link; all are random."""
-        data = token.encode("utf-8", "surrogatepass")
-        return hmac.digest(self._hashing, data, "sha256").hex()
-
-    def wrap(self, subject: UUID, key: bytes) -> bytes:
-        """Encrypt a subject's data key."""
-        nonce = os.urandom(_NONCE_BYTES)
-        return nonce + self._wrapping.encrypt(nonce, key, subject.bytes)
-
-    def unwrap(self, subject: UUID, wrapped: bytes) -> bytes:
-        """Decrypt a subject's data key, or raise `SealBrokenError`."""
-        try:
-            return self._wrapping.decrypt(
-                wrapped[:_NONCE_BYTES], wrapped[_NONCE_BYTES:], subject.bytes
-            )
-        except InvalidTag as error:
-            raise SealBrokenError(f"the data key of {subject}") from error
-
-    def _derived(self, use: str) -> bytes:
-        kdf = HKDF(SHA256(), _KEY_BYTES, salt=None, info=b"langbuilder/1/" + use.encode())
-        return kdf.derive(self._secret)
-
-    @override
-    def __repr__(self) -> str:
-        return f"<Keyring {self.id}>"
-
-
-def _kept_secret(data_dir: Path) -> str:
-    path = data_dir / "secret_key"
-    make_directory(data_dir)
-    if not path.exists():
-        write_private_once(path, secrets.token_urlsafe(48).encode())
-    return path.read_text().strip()
-
-
-class DataKey:
-    """The key of one subject. Destroying it makes all that it sealed unreadable."""
-
-    def __init__(self, key: bytes) -> None:
-        self._cipher = AESGCM(key)
-        self.mark = sha256(b"mark" + key).digest()[:_MARK_BYTES]
-
-    def seal(self, data: bytes, *, bound_to: bytes) -> bytes:
-        """Encrypt *data*; it opens only together with *bound_to*."""
-        nonce = os.urandom(_NONCE_BYTES)
-        sealed = self._cipher.encrypt(nonce, data, bound_to)
-        return b"".join((_FORMAT, self.mark, nonce, sealed))
-
-    def open(self, sealed: bytes, *, bound_to: bytes) -> bytes | None:
-        """Decrypt, or return None if an earlier, destroyed key had sealed this."""
-        if not sealed.startswith(_FORMAT):
-            raise SealBrokenError("an unknown format")
-        start = len(_FORMAT) + _MARK_BYTES
-        if sealed[len(_FORMAT) : start] != self.mark:
-            return None
-        nonce, rest = sealed[start : start + _NONCE_BYTES], sealed[start + _NONCE_BYTES :]
-        try:
-            return self._cipher.decrypt(nonce, rest, bound_to)
-        except InvalidTag as error:
-            raise SealBrokenError("the bytes are not what was sealed") from error
-
-
-class SubjectKeys(Protocol):
-    """The data keys of subjects, made when first needed."""
-
-    async def of(self, subject: UUID) -> DataKey:
-        """Return the key of *subject*."""
-        ...
-
-    async def existing(self, subjects: Iterable[UUID]) -> dict[UUID, DataKey]:
-        """Return the keys of *subjects* that have not been destroyed."""
-        ...
-
-    async def destroy(self, subject: UUID) -> None:
-        """Make all that was sealed for *subject* unreadable for ever."""
-        ...
-
-
-class PostgresSubjectKeys(SubjectKeys):
-    """Data keys in ``es.subject_keys``, wrapped by the installation key."""
-
-    _MAKE = """
-        INSERT INTO es.subject_keys (subject, wrapped, key_id) VALUES (%s, %s, %s)
-        ON CONFLICT (subject) DO NOTHING
-    """
-    _READ = "SELECT subject, wrapped, key_id FROM es.subject_keys WHERE subject = ANY(%s)"
-
-    def __init__(self, database: Database, keyring: Keyring) -> None:
-        self._database = database
+    def __init__(
+        self, keyring: Keyring, keys: SubjectKeys, blobs: Blobs | None
+    ) -> None:
         self._keyring = keyring
-        self._remembered: OrderedDict[bytes, DataKey] = OrderedDict()
+        self._keys = keys
+        self._blobs = blobs
+        self._fetching = asyncio.Semaphore(_BLOBS_AT_A_TIME)
+
+    async def seal(self, subject: UUID, data: bytes) -> Content:
+        key = await self._keys.of(subject)
+        content_id = uuid4()
+        bound_to = _content_bond(subject, content_id)
+
+        def work() -> tuple[str, bytes]:
+            return self._keyring.digest(data), key.seal(data, bound_to=bound_to)
+
+        long = len(data) > _LONG_WORK
+        digest, sealed = await asyncio.to_thread(work) if long else work()
+        ref = ContentRef(id=content_id, digest=digest, size=len(data))
+        if self._blobs is None or len(sealed) <= LARGEST_ROW:
+            return Content(ref=ref, subject=subject, sealed=sealed)
+        address = await self._blobs.put(sealed)
+        return Content(ref=ref, subject=subject, sealed=b"", address=address)
+
+    async def opened(self, rows: Iterable[_SealedContent]) -> dict[UUID, bytes]:
+        rows = list(rows)
+        opened = await asyncio.gather(*map(self._opened, rows))
+        return {
+            row.id: data
+            for row, data in zip(rows, opened, strict=True)
+            if data is not None
+        }
+
+    async def _opened(self, row: _SealedContent) -> bytes | None:
+        sealed = row.sealed
+        if row.address is not None and self._blobs is not None:
+            try:
+                async with self._fetching:
+                    sealed = await self._blobs.get(row.address)
+            except ContentMissingError:
+                return None
+        bound_to = _content_bond(row.subject, row.id)
+        if len(sealed) > _LONG_WORK:
+            return await asyncio.to_thread(row.key.open, sealed, bound_to=bound_to)
+        return row.key.open(sealed, bound_to=bound_to)
+
+
+class PostgresContents(Contents):
+    """Contents in ``es.contents``; long ones in the blob store, equally sealed."""
+
+    _OPEN = """
+        SELECT c.id, c.subject, c.sealed, c.address, k.wrapped, k.key_id
+        FROM es.contents AS c JOIN es.subject_keys AS k USING (subject)
+        WHERE c.id = ANY(%s)
+    """
+    _ADDRESSES = """
+        SELECT address FROM es.contents WHERE id = ANY(%s) AND address IS NOT NULL
+    """
+    _ERASE = "DELETE FROM es.contents WHERE subject = %s RETURNING address"
+    _ERASE_VAULT = "DELETE FROM es.vault WHERE subject = %s"
+    _ERASE_KEY = "DELETE FROM es.subject_keys WHERE subject = %s"
+
+    def __init__(self, database: Database, keyring: Keyring, blobs: Blobs) -> None:
+        self._database = database
+        self._keys = PostgresSubjectKeys(database, keyring)
+        self._blobs = blobs
+        self._sealer = _ContentSealer(keyring, self._keys, blobs)
 
     async def check(self) -> None:
-        """Raise `WrongKeyError` if keys here were wrapped by another secret."""
-        query = "SELECT key_id FROM es.subject_keys WHERE key_id <> %s LIMIT 1"
-        async with (
-            self._database.pool.connection() as connection,
-            connection.cursor(row_factory=scalar_row) as cursor,
-        ):
-            await cursor.execute(query, [self._keyring.id])
-            if await cursor.fetchone() is not None:
-                raise WrongKeyError(
-                    "The database was sealed with another LANGBUILDER_SECRET_KEY (or "
-                    "file secret_key in the data directory) than the one given now; "
-                    "start with that one."
-                )
+        """Raise `WrongKeyError` if the database was sealed with another secret."""
+        await self._keys.check()
 
     @override
-    async def of(self, subject: UUID) -> DataKey:
-        if found := (await self.existing([subject])).get(subject):
-            return found
-        # Two servers may both come here: the first row stands, and both read it.
-        wrapped = self._keyring.wrap(subject, os.urandom(_KEY_BYTES))
-        async with self._database.pool.connection() as connection:
-            await connection.execute(self._MAKE, [subject, wrapped, self._keyring.id])
-        return (await self.existing([subject]))[subject]
+    async def seal(self, subject: UUID, data: bytes) -> Content:
+        return await self._sealer.seal(subject, data)
 
     @override
-    async def existing(self, subjects: Iterable[UUID]) -> dict[UUID, DataKey]:
+    async def open(self, ids: Sequence[UUID]) -> dict[UUID, bytes]:
+        if not ids:
+            return {}
         async with (
             self._database.pool.connection() as connection,
             connection.cursor(binary=True) as cursor,
         ):
-            await cursor.execute(self._READ, [list(set(subjects))])
+            await cursor.execute(self._OPEN, [list(ids)])
             rows = await cursor.fetchall()
-        return {row[0]: self._unwrapped(*row) for row in rows}
+        return await self._sealer.opened(
+            _SealedContent(
+                content, subject, sealed, address, self._keys.unwrap(subject, *wrapped)
+            )
+            for content, subject, sealed, address, *wrapped in rows
+        )
+
+    async def blobs_of(self, ids: Sequence[UUID]) -> list[str]:
+        """Return the blobs of contents: to `discard` once a save has forgotten them."""
+        async with self._database.pool.connection() as connection:
+            rows = await connection.execute(self._ADDRESSES, [list(ids)])
+            return [address async for (address,) in rows]
+
+    async def discard(self, addresses: Iterable[str]) -> None:
+        """Remove blobs that no content names any more."""
+        for address in addresses:
+            await self._blobs.delete(address)
+
+    async def erase(self, subject: UUID) -> None:
+        """Make all that was sealed for *subject* unreadable, in backups as well."""
+        async with (
+            self._database.pool.connection() as connection,
+            connection.transaction(),
+        ):
+            rows = await connection.execute(self._ERASE, [subject])
+            addresses = [address async for (address,) in rows if address]
+            await connection.execute(self._ERASE_VAULT, [subject])
+            await connection.execute(self._ERASE_KEY, [subject])
+        self._keys.forget(subject)
+        await self.discard(addresses)
+
+
+class PostgresVault(Vault):
+    """Secrets in ``es.vault``."""
+
+    _OPEN = """
+        SELECT v.id, v.subject, v.kind, v.sealed, k.wrapped, k.key_id
+        FROM es.vault AS v JOIN es.subject_keys AS k USING (subject)
+        WHERE v.id = ANY(%s)
+    """
+
+    def __init__(self, database: Database, keyring: Keyring) -> None:
+        self._database = database
+        self._keys = PostgresSubjectKeys(database, keyring)
 
     @override
-    async def destroy(self, subject: UUID) -> None:
-        query = "DELETE FROM es.subject_keys WHERE subject = %s"
-        async with self._database.pool.connection() as connection:
-            await connection.execute(query, [subject])
+    async def seal(self, subject: UUID, kind: str, secret: str) -> Sealed:
+        return _sealed_secret(await self._keys.of(subject), subject, kind, secret)
 
-    def _unwrapped(self, subject: UUID, wrapped: bytes, key_id: str) -> DataKey:
-        # Remembered by the wrapped bytes, so that a destroyed key is never used on.
-        if key := self._remembered.get(wrapped):
-            self._remembered.move_to_end(wrapped)
-            return key
-        if key_id != self._keyring.id:
-            raise WrongKeyError(f"The data key of {subject} was wrapped by another key.")
-        key = self._remembered[wrapped] = DataKey(self._keyring.unwrap(subject, wrapped))
-        if len(self._remembered) > _KEYS_REMEMBERED:
-            self._remembered.popitem(last=False)
-        return key
+    @override
+    async def open(self, ids: Sequence[UUID]) -> dict[UUID, str]:
+        if not ids:
+            return {}
+        async with (
+            self._database.pool.connection() as connection,
+            connection.cursor(binary=True) as cursor,
+        ):
+            await cursor.execute(self._OPEN, [list(ids)])
+            rows = await cursor.fetchall()
+        return _opened_secrets(
+            (
+                Sealed(secret, subject, kind, sealed),
+                self._keys.unwrap(subject, *wrapped),
+            )
+            for secret, subject, kind, sealed, *wrapped in rows
+        )
+
+
+class MemoryContents(Contents):
+    """Contents kept by a `MemoryEventStore`."""
+
+    def __init__(
+        self, store: MemoryEventStore, keyring: Keyring, blobs: Blobs | None = None
+    ) -> None:
+        self._rows = store.content_rows
+        self._keys = MemorySubjectKeys(keyring)
+        self._sealer = _ContentSealer(keyring, self._keys, blobs)
+
+    @override
+    async def seal(self, subject: UUID, data: bytes) -> Content:
+        return await self._sealer.seal(subject, data)
+
+    @override
+    async def open(self, ids: Sequence[UUID]) -> dict[UUID, bytes]:
+        rows = [self._rows[i] for i in dict.fromkeys(ids) if i in self._rows]
+        return await self._sealer.opened(
+            [
+                _SealedContent(
+                    row.ref.id,
+                    row.subject,
+                    row.sealed,
+                    row.address,
+                    await self._keys.of(row.subject),
+                )
+                for row in rows
+            ]
+        )
+
+
+class MemoryVault(Vault):
+    """Secrets kept by a `MemoryEventStore`."""
+
+    def __init__(self, store: MemoryEventStore, keyring: Keyring) -> None:
+        self._rows = store.vault_rows
+        self._keys = MemorySubjectKeys(keyring)
+
+    @override
+    async def seal(self, subject: UUID, kind: str, secret: str) -> Sealed:
+        return _sealed_secret(await self._keys.of(subject), subject, kind, secret)
+
+    @override
+    async def open(self, ids: Sequence[UUID]) -> dict[UUID, str]:
+        rows = [self._rows[i] for i in dict.fromkeys(ids) if i in self._rows]
+        return _opened_secrets(
+            [(row, await self._keys.of(row.subject)) for row in rows]
+        )
+
+
+def _sealed_secret(key: DataKey, subject: UUID, kind: str, secret: str) -> Sealed:
+    secret_id = uuid4()
+    data = secret.encode("utf-8", "surrogatepass")
+    sealed = key.seal(data, bound_to=_secret_bond(subject, secret_id, kind))
+    return Sealed(id=secret_id, subject=subject, kind=kind, sealed=sealed)
+
+
+def _opened_secrets(rows: Iterable[tuple[Sealed, DataKey]]) -> dict[UUID, str]:
+    opened: dict[UUID, str] = {}
+    for row, key in rows:
+        bond = _secret_bond(row.subject, row.id, row.kind)
+        data = key.open(row.sealed, bound_to=bond)
+        if data is not None:
+            opened[row.id] = data.decode("utf-8", "surrogatepass")
+    return opened
+
+
+def _content_bond(subject: UUID, content_id: UUID) -> bytes:
+    return b"content" + subject.bytes + content_id.bytes
+
+
+def _secret_bond(subject: UUID, secret_id: UUID, kind: str) -> bytes:
+    return b"vault" + subject.bytes + secret_id.bytes + kind.encode()

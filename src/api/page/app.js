@@ -284,7 +284,8 @@ async function watch(job, signal) {
   showState("running", "");
   const isLast = ({ event }) => event in ENDS;
   for await (const { event, data } of server.runEvents(job, isLast, signal)) {
-    const payload = data.data ?? data.payload ?? data.event ?? data;
+    if (event === "token") continue; // the chat shows those
+    const payload = { ...data.data, ...(data.content && { content: data.content }) };
     runEvent($("event-list"), { tag: event, at: data.at, vertex: payload.vertex, payload });
     if (isLast({ event })) showState(ENDS[event], event);
   }

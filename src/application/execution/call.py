@@ -49,25 +49,17 @@ class Call:
     another's messages are written as they come.
     """
 
-    def __init__(
-        self,
-        stage: Stage,
-        vertex: str,
-        *,
-        fields: Mapping[str, Value],
-        feeds: Mapping[str, Sequence[Feed]],
-        pure: bool,
-    ) -> None:
+    def __init__(self, stage: Stage, vertex: str) -> None:
         self.step = Step()
         self.logs: dict[str, list[Log]] = {}
         self.stopped: list[str] = []
+        self.pure = True
+        self.fields: Mapping[str, Value] = {}
+        self.feeds: Mapping[str, Sequence[Feed]] = {}
         self._stage = stage
         self._script = stage.script
         self._world = stage.world
         self._vertex = vertex
-        self._fields = fields
-        self._feeds = feeds
-        self._pure = pure
         self._hearer = stage.script.hearer(vertex)
 
     @property
@@ -81,14 +73,6 @@ class Call:
     @property
     def display_name(self) -> str:
         return self._script.vertex(self._vertex).display_name
-
-    @property
-    def fields(self) -> Mapping[str, Value]:
-        return self._fields
-
-    @property
-    def feeds(self) -> Mapping[str, Sequence[Feed]]:
-        return self._feeds
 
     @property
     def wanted(self) -> Sequence[str]:
@@ -116,7 +100,7 @@ class Call:
             properties=msgspec.structs.replace(message.properties),
         )
         await self.say(emitted, streamed=speech is not None)
-        if not self._pure:
+        if not self.pure:
             await self._stage.write(self._taken())
         return emitted
 
@@ -263,7 +247,7 @@ class Call:
 
     def _speech_heard(self) -> Speech | None:
         """Return the speech that this vertex's message finishes, once."""
-        for feed in self._feeds.get("input_value", ()):
+        for feed in self.feeds.get("input_value", ()):
             if self._script.hearer(feed.vertex) == self._vertex:
                 return self._stage.speeches.pop(feed.vertex, None)
         return None

@@ -8,24 +8,28 @@ from typing import override
 import msgspec
 
 from application.execution import outcome
+from application.execution.answers import Answer, collected
 from application.execution.call import Call, Stage, Step
-from application.execution.failures import Failure, failure_of
-from application.execution.inputs import (
-    SESSION,
-    CredentialAsSessionError,
-    VariableMissingError,
-    arrived,
-    converted,
-    variables_in,
+from application.execution.failures import (
+    Failure,
+    VertexTimeoutError,
+    failure_of,
+    scrubbed,
 )
-from application.execution.journal import CancelAskedError, Entry, Journal, RunTakenError
+from application.execution.inlets import Inlets
+from application.execution.journal import (
+    CancelAskedError,
+    Entry,
+    Journal,
+    RunTakenError,
+)
 from application.execution.messages import error_data, message_of
 from application.execution.script import Script, World
 from application.execution.speech import Speech
-from application.execution.variables import NAME, Variable
-from application.ports import Attached, StoreBusyError
-from application.ports.components import Component, Feed
+from application.ports import Content, StoreBusyError
+from application.ports.components import Component
 from domain.kernel import Json
+from domain.run.graph import VertexInfo
 from domain.run.run import Run
 from domain.run.schedule import Progress
 from domain.run.values import Message, Source, Value
@@ -36,13 +40,6 @@ OURS = (RunTakenError, CancelAskedError, StoreBusyError)
 
 class StopRestError(Exception):
     """A vertex of an API run failed; the others need not go on."""
-
-
-class Answer(msgspec.Struct, frozen=True):
-    """What a vertex leaves for ``POST /run``."""
-
-    content: dict[str, Json]
-    outputs: Mapping[str, Value]
 
 
 class Execution(Stage):
@@ -58,16 +55,14 @@ class Execution(Stage):
         self.script = script
         self.speeches: dict[str, Speech] = {}
         self.said: list[Message] = []
-        self.failures: list[tuple[str, Failure]] = []
-        self.answers: dict[str, Answer] = {}
-        self.progress = Progress(script.graph, script.plan)
+        self._failures: list[tuple[str, Failure]] = []
+        self._answers: dict[str, Answer] = {}
+        self._ended = False
+        self._progress = Progress(script.graph, script.plan)
         self._journal = journal
-        self._values: dict[str, Mapping[str, Value]] = {}
-        self._variables: dict[str, Variable] = {}
-        self._secrets = [s for s in script.secrets if not NAME.fullmatch(s)]
+        self._inlets = Inlets(script, world.variables)
         self._turn = asyncio.Lock()
         self._room = asyncio.Semaphore(world.vertices_at_once)
-        self._working = 0
         self._group: asyncio.TaskGroup | None = None
 
     @property
@@ -81,7 +76,7 @@ class Execution(Stage):
         await self._journal.write(_entry(step))
 
     async def carry_out(self) -> None:
-        """Build every vertex that can be built; return when nothing goes on."""
+        """Build every vertex that can be built, and end the run."""
         try:
             async with asyncio.TaskGroup() as self._group:
                 self._start(self.script.plan.first)
@@ -90,82 +85,46 @@ class Execution(Stage):
         finally:
             for speech in self.speeches.values():
                 await speech.close()
+        if not self._ended:
+            await self._finish(Step())
 
     def _start(self, vertices: Sequence[str]) -> None:
         for vertex in vertices:
             if self._group is not None:
-                self.progress.started(vertex)
-                self._working += 1
+                self._progress.started(vertex)
                 self._group.create_task(self._carry_out(vertex))
 
     async def _carry_out(self, vertex: str) -> None:
         async with self._room:
             began = time.perf_counter()
-            call: Call | None = None
+            info = self.script.vertex(vertex)
+            call = Call(self, vertex)
             try:
-                info = self.script.vertex(vertex)
                 component = self.world.components.of(info.type)
-                call = await self._call(vertex, component)
+                if not component.pure:
+                    await self._journal.write(_starts(vertex))
+                call.pure = component.pure
+                call.fields, call.feeds = await self._inlets.of(vertex)
                 outputs = await self._compute(component, call)
-                await self._built(call, outputs, began)
+                content = outcome.built(
+                    info.type,
+                    outputs,
+                    logs=call.logs,
+                    seconds=time.perf_counter() - began,
+                )
             except OURS:
                 raise
-            except Exception as error:  # noqa: BLE001 - whatever a component raises fails its vertex alone
-                call = call or Call(self, vertex, fields={}, feeds={}, pure=True)
-                await self._failed(call, self._failure(vertex, error), began)
-
-    async def _call(self, vertex: str, component: Component) -> Call:
-        if not component.pure:
-            await self._journal.write(
-                Entry(decisions=(lambda run: run.start_vertex(vertex),))
-            )
-        fields, feeds = self._arrived(vertex)
-        own = self.script.fields(vertex, wired=tuple(fields))
-        named = variables_in(own)
-        values = await self._looked_up(named.values())
-        for name, field in own.items():
-            if name in named and (variable := values.get(named[name])):
-                if name == SESSION and variable.credential:
-                    raise CredentialAsSessionError
-                field = {**field, "value": variable.value}
-            elif name in named and not self._literal(field):
-                raise VariableMissingError(named[name])
-            fields[name] = converted(field)
-        return Call(self, vertex, fields=fields, feeds=feeds, pure=component.pure)
-
-    def _literal(self, field: Mapping[str, Json]) -> bool:
-        """Tell whether a field that may name a variable holds a key itself."""
-        return field.get("value") in self._secrets
-
-    def _arrived(self, vertex: str) -> tuple[dict[str, Value], dict[str, list[Feed]]]:
-        values: dict[str, list[Value]] = {}
-        feeds: dict[str, list[Feed]] = {}
-        for edge in self.script.graph.incoming[vertex]:
-            built = self._values.get(edge.source, {})
-            if edge.source_output in built:
-                field = edge.target_field
-                values.setdefault(field, []).append(built[edge.source_output])
-                feeds.setdefault(field, []).append(self.script.feed(edge.source))
-        template = self.script.template(vertex)
-        fields = {
-            name: arrived(template.get(name) or {}, came)
-            for name, came in values.items()
-        }
-        return fields, feeds
-
-    async def _looked_up(self, names: Sequence[str]) -> Mapping[str, Variable]:
-        unknown = {name for name in names if name not in self._variables}
-        if unknown:
-            owner = self.script.facts.owner
-            found = await self.world.variables.named(owner, unknown)
-            self._variables.update(found)
-            self._secrets += [v.value for v in found.values() if v.credential]
-        return self._variables
+            except Exception as error:  # noqa: BLE001 - whatever a component raises fails its own vertex, not the server
+                failure = failure_of(error, type_name=info.type)
+                await self._failed(call, failure, time.perf_counter() - began)
+            else:
+                await self._built(call, outputs, content)
 
     async def _compute(self, component: Component, call: Call) -> Mapping[str, Value]:
         seconds = self.world.vertex_timeout
+        limit = asyncio.timeout(seconds)
         try:
-            async with asyncio.timeout(seconds) as limit:
+            async with limit:
                 return await component.build(call)
         except TimeoutError:
             if limit.expired():
@@ -173,50 +132,56 @@ class Execution(Stage):
             raise
 
     async def _built(
-        self, call: Call, outputs: Mapping[str, Value], began: float
+        self, call: Call, outputs: Mapping[str, Value], content: dict[str, Json]
     ) -> None:
-        vertex, info = call.vertex, self.script.vertex(call.vertex)
-        seconds = time.perf_counter() - began
-        content = outcome.built(info.type, outputs, logs=call.logs, seconds=seconds)
+        vertex, step = call.vertex, call.step
         sealed = await self._sealed(outcome.truncated(content))
         async with self._turn:
-            self._values[vertex] = outputs
-            self.answers[vertex] = Answer(content, outputs)
-            step = self.progress.built(vertex, call.stopped)
-            reads = self.script.graph.reads(vertex)
+            self._check_going_on()
+            self._inlets.keep(vertex, outputs)
+            self._answers[vertex] = Answer(content, outputs)
+            follows = self._progress.built(vertex, stopped=call.stopped)
 
             def built(run: Run) -> None:
                 run.vertex_built(
                     flow=self.script.facts.flow,
                     vertex=vertex,
                     content=sealed.ref,
-                    reads=reads,
-                    next=step.next,
-                    top_level=step.top_level,
-                    inactivated=step.inactivated,
-                    duration_ms=round(seconds * 1000),
+                    reads=self.script.graph.reads(vertex),
+                    next=follows.next,
+                    top_level=follows.top_level,
+                    inactivated=follows.inactivated,
+                    stopped=follows.stopped,
+                    duration_ms=round(content["data"]["timedelta"] * 1000),
                 )
 
-            call.step.decisions.append(built)
-            call.step.contents.append(sealed)
-            await self._close(call, next_vertices=step.next)
+            if call.pure:
+                step.decisions.insert(0, lambda run: run.start_vertex(vertex))
+            step.decisions.append(built)
+            step.contents.append(sealed)
+            await self._close(step)
+            self._start(follows.next)
 
-    async def _failed(self, call: Call, failure: Failure, began: float) -> None:
-        vertex, info = call.vertex, self.script.vertex(call.vertex)
-        seconds = time.perf_counter() - began
+    async def _failed(self, call: Call, failure: Failure, seconds: float) -> None:
+        vertex, step = call.vertex, call.step
+        info = self.script.vertex(vertex)
+        text = scrubbed(failure.text, self._inlets.secrets)
+        failure = msgspec.structs.replace(failure, text=text)
         speech = self.speeches.pop(vertex, None)
         if speech is not None:
             await speech.close()
-        output = next(iter(info.outputs), "output")
         content = outcome.failed(
-            info.display_name, failure.text, output=output, seconds=seconds
+            info.display_name,
+            failure.text,
+            output=next(iter(info.outputs), "output"),
+            seconds=seconds,
         )
         sealed = await self._sealed(content)
-        await call.say(self._error(call, failure))
+        await call.say(self._error(info, failure))
         async with self._turn:
-            self.failures.append((vertex, failure))
-            step = self.progress.failed(vertex)
-            reads = self.script.graph.reads(vertex)
+            self._check_going_on()
+            self._failures.append((vertex, failure))
+            self._progress.failed(vertex)
 
             def failed(run: Run) -> None:
                 run.vertex_failed(
@@ -224,12 +189,80 @@ class Execution(Stage):
                     vertex=vertex,
                     reason=failure.reason,
                     content=sealed.ref,
-                    reads=reads,
+                    reads=self.script.graph.reads(vertex),
                     duration_ms=round(seconds * 1000),
                 )
 
-            call.step.decisions.append(failed)
-            call.step.contents.append(sealed)
-            await self._close(call, next_vertices=())
-        if self.script.asked.whole_run:
+            if call.pure:
+                step.decisions.insert(0, lambda run: run.start_vertex(vertex))
+            step.decisions.append(failed)
+            step.contents.append(sealed)
+            await self._close(step)
+            if self._ended:
+                raise StopRestError
+
+    def _error(self, info: VertexInfo, failure: Failure) -> Message:
+        facts = self.script.facts
+        name = info.display_name
+        data = error_data(
+            failure.text,
+            message_id=self.world.new_id(),
+            at=self.world.now(),
+            flow=facts.flow,
+            session=facts.session,
+            source=Source(id=info.id, display_name=name, source=name),
+            reason=failure.kind,
+        )
+        return message_of(data)
+
+    async def _close(self, step: Step) -> None:
+        """Write *step*; with it the run's end, if there is nothing left to do."""
+        first_failure_ends = self.script.asked.whole_run and self._failures
+        if self._progress.done or first_failure_ends:
+            await self._finish(step)
+        else:
+            await self.write(step)
+
+    async def _finish(self, step: Step) -> None:
+        await self._conclude(step)
+        self._ended = True
+        if not await self._journal.end(_entry(step)):
+            raise RunTakenError(self.script.facts.run)
+
+    async def _conclude(self, step: Step) -> None:
+        if self._failures:
+            vertex, failure = self._failures[0]
+            said = await self._sealed({"message": failure.text, "kind": failure.kind})
+            step.contents.append(said)
+            step.decisions.append(
+                lambda run: run.fail(
+                    reason=failure.reason, vertex=vertex, content=said.ref
+                )
+            )
+        elif self.script.asked.whole_run:
+            answer = await self._sealed(collected(self.script, self._answers))
+            step.contents.append(answer)
+            step.decisions.append(lambda run: run.succeed(outputs=answer.ref))
+        else:
+            step.decisions.append(lambda run: run.succeed())
+
+    def _check_going_on(self) -> None:
+        if self._ended:
             raise StopRestError
+
+    async def _sealed(self, content: Json) -> Content:
+        return await self.world.contents.seal(
+            self.script.facts.owner, msgspec.json.encode(content)
+        )
+
+
+def _starts(vertex: str) -> Entry:
+    return Entry(decisions=(lambda run: run.start_vertex(vertex),))
+
+
+def _entry(step: Step) -> Entry:
+    return Entry(
+        decisions=tuple(step.decisions),
+        contents=tuple(step.contents),
+        posts=tuple(step.posts),
+    )

@@ -1,7 +1,7 @@
 """How a field gets its value: edges first, then the template, variables, types."""
 
-from collections.abc import Iterable, Mapping, Sequence
-from typing import Any, Literal
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from typing import Any, override
 
 import msgspec
 
@@ -9,7 +9,7 @@ from domain.kernel import DomainError, Json
 from domain.run.values import DataFrame, Value
 
 type Template = Mapping[str, Json]
-type Kind = Literal["chat", "text", "any"]
+type Field = Mapping[str, Json]
 
 INPUT = "input_value"
 SESSION = "session_id"
@@ -19,10 +19,16 @@ CHAT_INPUT = "ChatInput"
 
 
 class InputAndTweakClashError(DomainError):
-    """
-    If you pass an input_value to the chat input, you cannot pass a tweak with the
-    same name.
-    """
+    """The request's input and a tweak say two things about the same field."""
+
+    @property
+    @override
+    def sentence(self) -> str:
+        """LangBuilder's words, which clients look for."""
+        return (
+            "If you pass an input_value to the chat input, "
+            "you cannot pass a tweak with the same name."
+        )
 
 
 class VariableMissingError(DomainError):
@@ -33,6 +39,7 @@ class VariableMissingError(DomainError):
         self.name = name
 
     @property
+    @override
     def sentence(self) -> str:
         """LangBuilder's words, which clients look for."""
         return f"{self.name} variable not found."
@@ -163,12 +170,14 @@ def takes_input(slot: Slot, asked: Asked) -> bool:
     return asked.input_type == "any" or asked.input_type.lower() in slot.id.lower()
 
 
-def _field(template: Template, name: str) -> Mapping[str, Json]:
+def _field(template: Template, name: str) -> Field:
     field = template.get(name)
     return field if isinstance(field, Mapping) else {}
 
 
-def fields_of(template: Template, wired: Iterable[str]) -> dict[str, Mapping[str, Json]]:
+def fields_of(
+    template: Template, wired: Iterable[str]
+) -> dict[str, Mapping[str, Json]]:
     """Return the fields whose value comes out of the template itself."""
     passed_over = {*wired, SOURCE_CODE, "_type"}
     return {
@@ -178,7 +187,7 @@ def fields_of(template: Template, wired: Iterable[str]) -> dict[str, Mapping[str
     }
 
 
-def _counts(field: Mapping[str, Json]) -> bool:
+def _counts(field: Field) -> bool:
     if field.get("show") is False or field.get("type") == UNTYPED:
         return False
     value = field.get("value")
@@ -188,35 +197,24 @@ def _counts(field: Mapping[str, Json]) -> bool:
     return not empty or bool(field.get("required"))
 
 
-def variables_in(fields: Mapping[str, Mapping[str, Json]]) -> dict[str, str]:
+def variables_in(fields: Mapping[str, Field]) -> dict[str, str]:
     """Return the variables that fields name, by field."""
     return {
         name: str(field["value"])
         for name, field in fields.items()
-        if field.get("load_from_db") and isinstance(field.get("value"), str) and field["value"]
+        if field.get("load_from_db")
+        and isinstance(field.get("value"), str)
+        and field["value"]
     }
 
 
-def converted(field: Mapping[str, Json]) -> Value:
+def converted(field: Field) -> Value:
     """Return a field's own value in the type that the field declares."""
     value = field.get("value")
-    match field.get("type"):
-        case "int":
-            return _number(value, int)
-        case "float" | "slider":
-            return _number(value, float)
-        case "bool":
-            return bool(value)
-        case "dict" | "NestedDict":
-            return _merged(value)
-        case "table" if isinstance(value, list):
-            return DataFrame(rows=[row for row in value if isinstance(row, dict)])
-        case "file":
-            return field.get("file_path") or value
-        case "str" | "prompt":
-            return _unescaped(value) if field.get("type") == "str" else value
-        case _:
-            return value
+    if field.get("type") == "file":
+        return field.get("file_path") or value
+    convert = CONVERSIONS.get(str(field.get("type")))
+    return convert(value) if convert else value
 
 
 def _number(value: Json, kind: type[int] | type[float]) -> Json:
@@ -226,6 +224,12 @@ def _number(value: Json, kind: type[int] | type[float]) -> Json:
         return kind(value)
     except (ValueError, OverflowError):
         return value
+
+
+def _table(value: Json) -> Value:
+    if not isinstance(value, list):
+        return value
+    return DataFrame(rows=[row for row in value if isinstance(row, dict)])
 
 
 def _merged(value: Json) -> Json:
@@ -246,7 +250,19 @@ def _unescaped(value: Json) -> Json:
     return value
 
 
-def arrived(field: Mapping[str, Json], values: Sequence[Value]) -> Value:
+CONVERSIONS: Mapping[str, Callable[[Json], Value]] = {
+    "int": lambda value: _number(value, int),
+    "float": lambda value: _number(value, float),
+    "slider": lambda value: _number(value, float),
+    "bool": bool,
+    "dict": _merged,
+    "NestedDict": _merged,
+    "table": _table,
+    "str": _unescaped,
+}
+
+
+def arrived(field: Field, values: Sequence[Value]) -> Value:
     """Return what came in over edges: the list of all, or the last for one place."""
     if not field.get("list"):
         return values[-1]

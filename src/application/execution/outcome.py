@@ -28,41 +28,39 @@ class Log(msgspec.Struct, frozen=True):
     type: str = "text"
 
 
-def plain(value: Any, *, depth: int = 0) -> Json:  # noqa: PLR0911 - one return a shape
+def plain(value: Any, *, depth: int = 0) -> Json:
     """Return *value* as JSON, whole: live objects by name, odd ones by their text."""
-    if value is None or isinstance(value, bool):
-        return value
-    if isinstance(value, str):
-        return text(value)
-    if isinstance(value, int):
-        return value if value.bit_length() < WIDEST_INTEGER else str(value)
-    if isinstance(value, float):
-        return value if isfinite(value) else None
-    if depth > DEEPEST:
-        return "..."
     match value:
+        case None | bool():
+            return value
+        case str():
+            return text(value)
+        case int():
+            return value if value.bit_length() < WIDEST_INTEGER else str(value)
+        case float():
+            return value if isfinite(value) else None
         case Message():
             return result_of(value)
+        case Live():
+            return BUILT
+    return "..." if depth > DEEPEST else _plain_parts(value, depth + 1)
+
+
+def _plain_parts(value: Any, depth: int) -> Json:
+    match value:
         case Data():
             return {
                 "text_key": value.text_key,
-                "data": plain(value.data, depth=depth + 1),
+                "data": plain(value.data, depth=depth),
                 "default_value": value.default_value,
                 "text": value.text,
             }
         case DataFrame():
-            return plain(value.rows, depth=depth + 1)
-        case Live():
-            return BUILT
+            return plain(value.rows, depth=depth)
         case Mapping():
-            return {
-                text(str(key)): plain(item, depth=depth + 1)
-                for key, item in value.items()
-            }
+            return {text(str(k)): plain(v, depth=depth) for k, v in value.items()}
         case list() | tuple() | set() | frozenset():
-            return [plain(item, depth=depth + 1) for item in value]
-        case datetime():
-            return value.isoformat()
+            return [plain(item, depth=depth) for item in value]
         case _:
             return text(str(value))
 

@@ -111,7 +111,6 @@ class Script:
         return isinstance(held, Mapping) and bool(held.get("value"))
 
 
-
 def _slot(graph: Graph, vertex: VertexInfo) -> Slot:
     wired = (edge.target_field for edge in graph.incoming[vertex.id])
     return Slot(

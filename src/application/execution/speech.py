@@ -2,7 +2,6 @@
 
 import asyncio
 from collections.abc import Callable
-from typing import Literal
 from uuid import UUID
 
 import msgspec

@@ -278,7 +278,7 @@ def _edit_vertices(
     if isinstance(event, VertexAdded):
         nodes.insert(event.index, event.vertex)
         return
-    at = next(i for i, node in enumerate(nodes) if node["id"] == event.vertex)
+    at = [node["id"] for node in nodes].index(event.vertex)
     match event:
         case VertexRemoved():
             del nodes[at]
@@ -323,6 +323,8 @@ def _unspliced(text: str, event: VertexConfigured | EdgeConfigured) -> str:
     at, before, after = event.at, event.before, event.after
     if not isinstance(at, int) or not isinstance(before, str):
         raise TypeError("a splice without its place or its text")
+    if not text.startswith(before, at):
+        raise ValueError("the text is another")
     return f"{text[:at]}{after}{text[at + len(before) :]}"
 
 

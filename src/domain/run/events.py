@@ -72,7 +72,9 @@ class VertexBuilt(Event, frozen=True, kw_only=True, tag="run.vertex_built"):
     A vertex was carried out.
 
     ``content`` is JSON ``{"params", "data"}`` as in LangBuilder's ``build_data``;
-    ``reads`` are the vertices whose results it took, one an edge.
+    ``reads`` are the vertices whose results it took, one an edge. ``stopped`` are
+    the outputs whose branches it put out: all of those, not only the vertices in
+    ``inactivated`` that clients are told of.
     """
 
     flow: UUID
@@ -83,6 +85,7 @@ class VertexBuilt(Event, frozen=True, kw_only=True, tag="run.vertex_built"):
     next: tuple[str, ...] = ()
     top_level: tuple[str, ...] = ()
     inactivated: tuple[str, ...] = ()
+    stopped: tuple[str, ...] = ()
     duration_ms: int = 0
     frozen: bool = False
 

@@ -17,7 +17,7 @@ from domain.run.refusals import (
     UnknownVertexError,
 )
 from domain.run.ungrouping import Node, Wire, ungrouped
-from domain.run.walks import circles, reached
+from domain.run.walks import circles, feedback, reached
 
 __all__ = [
     "BadEdgeError",
@@ -41,8 +41,8 @@ class VertexInfo(msgspec.Struct, frozen=True, kw_only=True):
     """
     A vertex as a run sees it.
 
-    ``node`` is the component object (``data.node``), ``parent`` the group it was
-    drawn in and ``top_level`` the outermost of those, else the vertex itself.
+    ``node`` is the component object (``data.node``), ``within`` the groups it was
+    drawn in, outermost first.
     """
 
     id: str
@@ -54,8 +54,17 @@ class VertexInfo(msgspec.Struct, frozen=True, kw_only=True):
     is_loop: bool
     is_router: bool
     frozen: bool
-    parent: str | None
-    top_level: str
+    within: tuple[str, ...] = ()
+
+    @property
+    def parent(self) -> str | None:
+        """The group that the vertex was drawn in, if any."""
+        return self.within[-1] if self.within else None
+
+    @property
+    def top_level(self) -> str:
+        """The outermost group that the vertex was drawn in, else the vertex."""
+        return self.within[0] if self.within else self.id
 
     @property
     def is_chat_input(self) -> bool:
@@ -95,6 +104,7 @@ class Graph:
     ) -> None:
         self.vertices = {vertex.id: vertex for vertex in vertices}
         self.edges = tuple(edges)
+        self._places = {name: place for place, name in enumerate(self.vertices)}
         self.incoming: dict[str, list[EdgeInfo]] = {name: [] for name in self.vertices}
         self.outgoing: dict[str, list[EdgeInfo]] = {name: [] for name in self.vertices}
         for edge in self.edges:
@@ -119,13 +129,13 @@ class Graph:
             raise UnknownVertexError(f"Vertex {name} not found") from None
 
     def named(self, name: str) -> list[VertexInfo]:
-        """Return the vertices that *name* means: an id, a group's id, a display name."""
+        """Return the vertices that *name* means: by id, group or display name."""
         if name in self.vertices:
             return [self.vertices[name]]
         return [
             vertex
             for vertex in self.vertices.values()
-            if name in (vertex.parent, vertex.top_level, vertex.display_name)
+            if name == vertex.display_name or name in vertex.within
         ]
 
     def predecessors(self, name: str) -> dict[str, None]:
@@ -135,6 +145,18 @@ class Graph:
     def successors(self, name: str) -> dict[str, None]:
         """Return the vertices that *name* feeds, each once, in order."""
         return dict.fromkeys(edge.target for edge in self.outgoing[name])
+
+    def awaited(self, name: str) -> dict[str, None]:
+        """Return what *name* waits for the first time: no step back in a circle."""
+        return dict.fromkeys(
+            edge.source
+            for edge in self.incoming[name]
+            if not edge.loops and (edge.source, name) not in self._back
+        )
+
+    def place(self, name: str) -> int:
+        """Return where *name* stands in the document."""
+        return self._places[name]
 
     def ancestors(self, names: Iterable[str]) -> set[str]:
         """Return *names* and everything that feeds them, however far."""
@@ -173,6 +195,17 @@ class Graph:
         """The circle that each vertex of one lies in, as a number."""
         return circles(self.vertices, self.successors)
 
+    @cached_property
+    def _back(self) -> set[tuple[str, str]]:
+        # Walk from where the run can begin, so that a circle opens at its entry.
+        begin = [name for name in self.vertices if not self.incoming[name]]
+        return feedback([*begin, *self.vertices], self._forward)
+
+    def _forward(self, name: str) -> dict[str, None]:
+        return dict.fromkeys(
+            edge.target for edge in self.outgoing[name] if not edge.loops
+        )
+
     def _chat_inputs(self) -> list[str]:
         return [
             vertex.id
@@ -186,11 +219,7 @@ class Graph:
 
     def _checkcircles(self) -> None:
         def held(name: str) -> dict[str, None]:
-            if self.vertices[name].is_router:
-                return {}
-            return dict.fromkeys(
-                edge.target for edge in self.outgoing[name] if not edge.loops
-            )
+            return {} if self.vertices[name].is_router else self._forward(name)
 
         stuck = circles(self.vertices, held)
         if stuck:
@@ -203,7 +232,7 @@ class Graph:
 
 
 def _vertex(drawn: Node) -> VertexInfo:
-    name, node, within = drawn.id, drawn.component, drawn.within
+    name, node = drawn.id, drawn.component
     data = drawn.raw.get("data")
     data = data if isinstance(data, dict) else {}
     kind = data.get("type")
@@ -219,8 +248,7 @@ def _vertex(drawn: Node) -> VertexInfo:
         is_loop=any(output.get("allows_loop") for output in _outputs(node)),
         is_router=kind in _ROUTERS,
         frozen=bool(node.get("frozen")),
-        parent=within[-1] if within else None,
-        top_level=within[0] if within else name,
+        within=drawn.within,
     )
 
 

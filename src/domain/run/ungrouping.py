@@ -8,6 +8,7 @@ import msgspec
 from domain.kernel import Json
 from domain.run.refusals import BadEdgeError, BadVertexError
 
+_HANDED = ("value", "load_from_db", "file_path")
 _QUOTE = "œ"  # editors write handles as JSON with this for its quotes
 
 
@@ -98,7 +99,9 @@ def _with_field(node: Node, name: str, given: Mapping[str, Json]) -> Node:
     if not isinstance(own, dict):
         return node
     handed = {
-        key: given[key] for key in ("value", "load_from_db", "file_path") if key in given
+        key: given[key]
+        for key in ("value", "load_from_db", "file_path")
+        if key in given
     }
     return _with(node, template=template | {name: own | handed})
 

@@ -85,7 +85,7 @@ class _Walk:
             self._low[above] = min(self._low[above], self._low[name])
         if self._low[name] != self.order[name]:
             return
-        together = []
+        together: list[str] = []
         while not together or together[-1] != name:
             together.append(self._open.popitem()[0])
         if len(together) > 1 or name in self._steps(name):

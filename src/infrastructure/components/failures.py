@@ -85,10 +85,20 @@ def _status(error: Exception) -> int | None:
 
 def _detail(error: Exception, secret: str) -> str:
     """The provider's own sentence, short and without anything like a key."""
-    body = getattr(error, "body", None)
-    said = body.get("message") if isinstance(body, dict) else None
-    text = str(said or getattr(error, "message", None) or error)
+    said = [words for link in _chain(error) if (words := _own_words(link))]
+    text = said[-1] if said else str(error)
     if secret:
         text = text.replace(secret, "…")
     text = " ".join(_KEYS.sub("…", text).split())
     return text if len(text) <= _LONGEST else f"{text[:_LONGEST]}…"
+
+
+def _own_words(error: BaseException) -> str | None:
+    """What the provider wrote into its answer; wrappers only quote it."""
+    body = getattr(error, "body", None)
+    if isinstance(body, dict):
+        inner = body.get("error")
+        message = (inner if isinstance(inner, dict) else body).get("message")
+    else:
+        message = getattr(error, "message", None)
+    return message if isinstance(message, str) else None

@@ -30,7 +30,7 @@ class LanguageModel(Builtin):
     """Any of the providers' chat models."""
 
     type = "LanguageModelComponent"
-    aliases = ("LanguageModel",)
+    aliases: Sequence[str] = ("LanguageModel",)
     category = "models"
     pure = False
 

@@ -9,6 +9,7 @@ from infrastructure.components.builtin import Builtin, Node, fill
 from infrastructure.components.convert import message_row, text_of
 from infrastructure.components.fields import Field
 
+_SENDERS = ("Machine", "User")
 _EVERYBODY = "Machine and User"
 _MOST = 10_000
 _RETRIEVING = ("n_messages", "order", "template", "sender_type", "sender_name")
@@ -43,8 +44,12 @@ class Memory(Builtin):
     @override
     def adapt(self, node: Node, field: str) -> None:
         template = node["template"]
-        for name, described in self.schema()["template"].items():
-            template.setdefault(name, described)
+        described = self.schema()["template"]
+        if "sender_type" not in template and "sender" in template:
+            # What a flow of old chose there, and a sender as it is today.
+            described["sender_type"]["value"] = template.pop("sender")["value"]
+        for name, field_of_today in described.items():
+            template.setdefault(name, field_of_today)
         mode = template["mode"]["value"]
         shown = {*_ALWAYS, *(_STORING if mode == "Store" else _RETRIEVING)}
         for name in _CHOICES:
@@ -96,17 +101,18 @@ class Memory(Builtin):
         template = call.node.get("template") or {}
         field = "sender_type" if "sender_type" in template else "sender"
         sender = self.text(call, field)
-        return sender if sender and sender != _EVERYBODY else None
+        return sender if sender in _SENDERS else None
 
     async def _store(self, call: Invocation) -> Message:
         value = self.given(call, "message")
         if not text_of(value):
             raise MissingSettingError("There is no message to store: fill in “Message”")
         from_chat = value if isinstance(value, Message) else Message()
+        sender = self.text(call, "sender")
         return await call.emit(
             Message(
                 text=text_of(value),
-                sender=self._sender(call) or from_chat.sender,
+                sender=sender if sender in _SENDERS else from_chat.sender,
                 sender_name=self.text(call, "sender_name") or from_chat.sender_name,
                 session_id=self._session(call),
                 flow_id=str(call.facts.flow),
@@ -184,7 +190,7 @@ def _who() -> list[Field]:
         fields.dropdown(
             "sender_type",
             "Sender Type",
-            ["Machine", "User", _EVERYBODY],
+            [*_SENDERS, _EVERYBODY],
             _EVERYBODY,
             advanced=True,
             info="Whose messages to read.",

@@ -1,5 +1,6 @@
 """Records and tables as text, by a template or as they are."""
 
+from collections.abc import Sequence
 from typing import override
 
 from application.ports.components import ComponentFailedError, Invocation
@@ -14,7 +15,7 @@ class Parser(Builtin):
     """A template filled once a record."""
 
     type = "ParserComponent"
-    aliases = ("parser", "Parser")
+    aliases: Sequence[str] = ("parser", "Parser")
     category = "processing"
 
     @override

@@ -1,6 +1,6 @@
 """Prompts: a template whose ``{variables}`` are inlets of the vertex."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from copy import deepcopy
 from typing import override
 
@@ -13,7 +13,6 @@ from infrastructure.components.convert import text_of
 from infrastructure.components.templates import (
     InvalidTemplateError,
     checked_variables,
-    variables,
 )
 
 
@@ -21,7 +20,7 @@ class PromptTemplate(Builtin):
     """A text put together from others."""
 
     type = "Prompt Template"
-    aliases = ("Prompt",)
+    aliases: Sequence[str] = ("Prompt",)
     category = "processing"
 
     @override
@@ -109,6 +108,3 @@ def with_variables(
     for variable in found:
         template.setdefault(variable, fields.prompt_variable(variable))
     return {**node, "template": template, "custom_fields": custom}
-
-
-__all__ = ["PromptTemplate", "validate_prompt", "variables", "with_variables"]

@@ -18,6 +18,7 @@ from infrastructure.components.type_convert import TypeConvert
 if TYPE_CHECKING:
     from infrastructure.components.builtin import Builtin
 
+_ALIKE = 0.6
 _STUB = re.compile(r"# builtin: (.+)\s*")
 _NAME = re.compile(r"^ {4}name(?:: str)? *= *[\"'](.+?)[\"']", re.MULTILINE)
 _CLASS = re.compile(r"^class (\w+)\(", re.MULTILINE)
@@ -92,10 +93,24 @@ class BuiltinComponents(Components):
                     if candidate in self._by_name:
                         return self._by_name[candidate]
         if not code.strip():
-            for builtin in self._by_type.values():
-                if set(builtin.schema()["template"]) <= set(template):
-                    return builtin
+            closest = max(
+                self._by_type.values(), key=lambda each: _likeness(each, template)
+            )
+            if _likeness(closest, template) > _ALIKE:
+                return closest
         raise UnknownComponentError(
             "The source names none of this server's components, and source that comes "
             "with a flow is never executed"
         )
+
+
+def _likeness(builtin: "Builtin", template: Mapping[str, Json]) -> float:
+    """How much of both field sets is shared; a prompt's variables do not count."""
+    if any(
+        isinstance(f, dict) and f.get("type") == "prompt" for f in template.values()
+    ):
+        return float(builtin.type == PromptTemplate.type)
+    known = set(builtin.schema()["field_order"])
+    given = {name for name, field in template.items() if isinstance(field, dict)}
+    given -= {"code", "tools_metadata"}
+    return len(known & given) / len(known | given)

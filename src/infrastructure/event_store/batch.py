@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from typing import Any
+from uuid import UUID
 
 from psycopg import AsyncConnection
 from psycopg.types.numeric import Int2, Int4, Int8
@@ -9,15 +10,14 @@ from psycopg.types.numeric import Int2, Int4, Int8
 from application.ports import (
     ClaimTakenError,
     ConcurrencyError,
-    DomainError,
     IdempotencyKeyReusedError,
     Position,
     Saved,
 )
-from domain.kernel import Log
-from infrastructure.event_store.attachments import ATTACHMENTS
+from domain.kernel import DomainError, Log
+from infrastructure.event_store.attachments import ATTACHING, claim_rows
 from infrastructure.event_store.command import Command, position_in
-from infrastructure.event_store.statements import LOCK, LOCK_KEYS, STATEMENTS
+from infrastructure.event_store.statements import LOCK_KEYS, SESSION, STATEMENTS
 
 type Connection = AsyncConnection[tuple[Any, ...]]
 type Outcome = Saved | DomainError
@@ -39,29 +39,25 @@ async def append(
     appended = None
     async with connection.pipeline():
         await connection.execute("BEGIN")
-        await connection.execute(LOCK, {"key": Int8(LOCK_KEYS[log])})
+        await _lock(connection, log)
         examined = await connection.execute(
-            statements.examine.encode(), _examination(numbered)
+            statements["examine"], _examination(numbered)
         )
         if rows:
-            appended = await connection.execute(
-                statements.append.encode(), _columns(rows)
-            )
-        for attachment in ATTACHMENTS:
+            appended = await connection.execute(statements["append"], _columns(rows))
+        for statement, rows_of in ATTACHING:
             attached = [
                 (number, *row)
                 for number, command in numbered
-                for row in attachment.rows(command.attached)
+                for row in rows_of(command.attached)
             ]
             if attached:
-                await connection.execute(attachment.statement, _columns(attached))
+                await connection.execute(statement, _columns(attached))
         if remembered:
-            await connection.execute(
-                statements.remember.encode(), _columns(remembered)
-            )
+            await connection.execute(statements["remember"], _columns(remembered))
         await connection.execute("COMMIT")
     verdicts = await examined.fetchall()
-    positions = dict(await appended.fetchall()) if appended else {}
+    positions: dict[UUID, int] = dict(await appended.fetchall()) if appended else {}
     return _outcomes(log, commands, verdicts, positions)
 
 
@@ -85,15 +81,19 @@ async def recognise(
         for number, command in enumerate(commands)
         if command.parts
     ]
+    if not asked:
+        return {}
     async with connection.transaction():
-        await connection.execute(LOCK, {"key": Int8(LOCK_KEYS[log])})
-        found = await connection.execute(
-            STATEMENTS[log].recognise.encode(), _columns(asked)
-        )
+        await _lock(connection, log)
+        found = await connection.execute(STATEMENTS[log]["recognise"], _columns(asked))
         return {
             number: Saved(position_in(log, position), commands[number].answer)
             for number, position in await found.fetchall()
         }
+
+
+async def _lock(connection: Connection, log: Log) -> None:
+    await connection.execute(SESSION["lock"], {"key": Int8(LOCK_KEYS[log])})
 
 
 def _examination(numbered: Sequence[tuple[Int4, Command]]) -> dict[str, list[Any]]:
@@ -110,9 +110,9 @@ def _examination(numbered: Sequence[tuple[Int4, Command]]) -> dict[str, list[Any
     ]
     claiming, releasing = (
         [
-            (number, claim.kind, claim.key, claim.holder)
+            (number, *row)
             for number, command in numbered
-            for claim in getattr(command.attached, name)
+            for row in claim_rows(getattr(command.attached, name))
         ]
         for name in ("claims", "released")
     )
@@ -161,7 +161,7 @@ def _outcomes(
     log: Log,
     commands: Sequence[Command],
     verdicts: Sequence[tuple[Any, ...]],
-    positions: dict[Any, int],
+    positions: dict[UUID, int],
 ) -> list[Outcome]:
     claims = [claim for command in commands for claim in command.attached.claims]
     refusals: dict[int, Outcome] = {}
@@ -176,13 +176,15 @@ def _outcomes(
                 refusals.setdefault(number, ConcurrencyError())
             case "taken":
                 refusals.setdefault(number, ClaimTakenError(claims[nth - 1]))
+            case _:  # the row that is there when nothing is refused
+                pass
     return [
         refusals.get(number) or Saved(_last(log, command, positions), command.answer)
         for number, command in enumerate(commands)
     ]
 
 
-def _last(log: Log, command: Command, positions: dict[Any, int]) -> Position:
+def _last(log: Log, command: Command, positions: dict[UUID, int]) -> Position:
     if not command.parts:
         return Position()
     return position_in(log, max(positions[part.stream] for part in command.parts))

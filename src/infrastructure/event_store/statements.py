@@ -1,156 +1,28 @@
-"""The SQL of the two logs. All of one batch is sent at once: no answer steers it."""
+"""The SQL of the event store, read from the files beside this module."""
 
-from typing import LiteralString
-
-import msgspec
+from importlib.resources import files
 
 from domain.kernel import Log
 
 LOCK_KEYS: dict[Log, int] = {"core": 0x6C62_0001, "runs": 0x6C62_0002}
 """Advisory locks: who holds a log's lock until commit alone draws its positions."""
 
-SESSION: LiteralString = """
-SELECT set_config('lock_timeout', %(lock)s, false),
-       set_config('statement_timeout', %(statement)s, false),
-       set_config('idle_in_transaction_session_timeout', %(statement)s, false),
-       -- Every statement here looks up single rows by key, whatever the statistics
-       -- of a young table say.
-       set_config('enable_seqscan', 'off', false),
-       set_config('enable_hashjoin', 'off', false),
-       set_config('enable_mergejoin', 'off', false)
-"""
-
-LOCK: LiteralString = "SELECT pg_advisory_xact_lock(%(key)s)"
-
-ADMITTED: LiteralString = "i.cmd <> ALL ((SELECT current_setting('es.refused'))::int[])"
-"""Commands are numbered in their batch; ``es.refused`` lives as long as it does."""
-
-EXAMINE: LiteralString = """
-WITH repeated AS (
-    SELECT i.cmd, c.answer, c.position,
-           CASE c.request_hash WHEN i.hash THEN 'repeated' ELSE 'reused' END AS verdict
-    FROM unnest(%(keyed)b::int[], %(ids)b::uuid[], %(actors)b::uuid[], %(hashes)b::bytea[])
-         AS i(cmd, id, actor, hash)
-    JOIN es.commands c ON c.command_id = i.id AND c.actor = i.actor
-    WHERE c.log = '$log' OR c.request_hash <> i.hash
-), moved AS (
-    SELECT i.cmd
-    FROM unnest(%(expecting)b::int[], %(streams)b::uuid[], %(expected)b::bigint[])
-         AS i(cmd, stream, expected)
-    WHERE i.expected <> coalesce((
-        SELECT e.originator_version FROM es.$log_events e WHERE e.originator_id = i.stream
-        ORDER BY e.originator_version DESC LIMIT 1), 0)
-), released AS (
-    SELECT * FROM unnest(%(releasing)b::int[], %(free_kinds)b::text[], %(free_keys)b::text[], %(free_holders)b::uuid[])
-         AS i(cmd, kind, key, holder)
-), taken AS (
-    SELECT i.cmd, i.nth
-    FROM unnest(%(claiming)b::int[], %(kinds)b::text[], %(keys)b::text[], %(holders)b::uuid[])
-         WITH ORDINALITY AS i(cmd, kind, key, holder, nth)
-    JOIN es.claims c ON c.kind = i.kind AND c.key = i.key AND c.holder <> i.holder
-    WHERE NOT EXISTS (
-        SELECT FROM released r
-        WHERE r.cmd = i.cmd AND r.kind = i.kind AND r.key = i.key AND r.holder = c.holder)
-), verdicts AS (
-    SELECT cmd, verdict, NULL::bigint AS nth, answer, position FROM repeated
-    UNION ALL SELECT cmd, 'moved', NULL, NULL, NULL FROM moved
-    UNION ALL SELECT cmd, 'taken', nth, NULL, NULL FROM taken
-), refused AS (
-    SELECT set_config('es.refused', coalesce(array_agg(DISTINCT cmd), '{}')::text, true) FROM verdicts
-)
-SELECT v.cmd, v.verdict, v.nth, v.answer, v.position
-FROM refused LEFT JOIN verdicts v ON true
-"""
-
-APPEND: LiteralString = """
-INSERT INTO es.$log_events (originator_id, originator_version, topic, schema_version, state, metadata)
-SELECT i.stream,
-       i.nth + coalesce(i.expected, (
-           SELECT e.originator_version FROM es.$log_events e WHERE e.originator_id = i.stream
-           ORDER BY e.originator_version DESC LIMIT 1), 0),
-       i.topic, i.schema_version, i.state, i.metadata
-FROM unnest(%b::int[], %b::uuid[], %b::bigint[], %b::bigint[], %b::text[], %b::smallint[], %b::bytea[], %b::bytea[])
-     WITH ORDINALITY AS i(cmd, stream, expected, nth, topic, schema_version, state, metadata, place)
-WHERE $admitted
-ORDER BY i.place
-RETURNING originator_id, notification_id
-"""
-
-REMEMBER: LiteralString = """
-INSERT INTO es.commands (command_id, actor, log, request_hash, answer, position)
-SELECT i.id, i.actor, '$log', i.hash, i.answer, coalesce((
-    SELECT e.notification_id FROM es.$log_events e WHERE e.originator_id = i.last_stream
-    ORDER BY e.originator_version DESC LIMIT 1), 0)
-FROM unnest(%b::int[], %b::uuid[], %b::uuid[], %b::bytea[], %b::bytea[], %b::uuid[])
-     AS i(cmd, id, actor, hash, answer, last_stream)
-WHERE $admitted
-"""
-
-RECOGNISE: LiteralString = """
-SELECT i.cmd, max(e.notification_id)
-FROM unnest(%b::int[], %b::uuid[], %b::bigint[], %b::bytea[], %b::bytea[])
-     AS i(cmd, stream, expected, state, metadata)
-JOIN es.$log_events e ON e.originator_id = i.stream
-    AND e.originator_version > i.expected AND e.state = i.state AND e.metadata = i.metadata
-GROUP BY i.cmd
-"""
-
-READ_STREAM: LiteralString = """
-SELECT originator_id, originator_version, notification_id, recorded_at, topic, schema_version, state, metadata
-FROM es.$log_events WHERE originator_id = %(stream)s AND originator_version > %(after)s
-ORDER BY originator_version LIMIT %(limit)s
-"""
-
-READ_LOG: LiteralString = """
-SELECT originator_id, originator_version, notification_id, recorded_at, topic, schema_version, state, metadata
-FROM es.$log_events WHERE notification_id > %(after)s
-ORDER BY notification_id LIMIT %(limit)s
-"""
-
-REPLAY: LiteralString = """
-SELECT topic, schema_version, state
-FROM es.$log_events WHERE originator_id = %(stream)s AND originator_version > %(after)s
-ORDER BY originator_version LIMIT %(limit)s
-"""
-
-HEAD: LiteralString = """
-SELECT coalesce((SELECT max(notification_id) FROM es.core_events), 0),
-       coalesce((SELECT max(notification_id) FROM es.runs_events), 0)
-"""
-
-ANSWERED: LiteralString = """
-SELECT log, request_hash, answer, position FROM es.commands
-WHERE command_id = %(id)s AND actor = %(actor)s
-"""
+ADMITTED = "i.cmd <> ALL ((SELECT current_setting('es.refused'))::int[])"
 
 
-class LogStatements(msgspec.Struct, frozen=True):
-    """The statements of one log, each naming its table."""
-
-    examine: str
-    append: str
-    remember: str
-    recognise: str
-    read_stream: str
-    read_log: str
-    replay: str
+def named(file: str, **words: str) -> dict[str, bytes]:
+    """Return the statements of *file* by name, with each ``$word`` put in."""
+    text = (files("infrastructure.event_store") / file).read_text()
+    for word, meaning in {"admitted": ADMITTED, **words}.items():
+        text = text.replace(f"${word}", meaning)
+    _, *blocks = text.split("-- name: ")
+    named = (block.partition("\n") for block in blocks)
+    return {name.strip(): statement.strip().encode() for name, _, statement in named}
 
 
-def _of(log: LiteralString) -> LogStatements:
-    return LogStatements(
-        *(
-            statement.replace("$log", log).replace("$admitted", ADMITTED)
-            for statement in (
-                EXAMINE,
-                APPEND,
-                REMEMBER,
-                RECOGNISE,
-                READ_STREAM,
-                READ_LOG,
-                REPLAY,
-            )
-        )
-    )
-
-
-STATEMENTS: dict[Log, LogStatements] = {"core": _of("core"), "runs": _of("runs")}
+STATEMENTS: dict[Log, dict[str, bytes]] = {
+    "core": named("log.sql", log="core"),
+    "runs": named("log.sql", log="runs"),
+}
+SESSION = named("session.sql")
+ATTACHMENTS = named("attachments.sql")

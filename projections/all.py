@@ -1,0 +1,24 @@
+"""Every projection there is."""
+
+from projections.api_keys.projector import ApiKeysProjector
+from projections.flows.projector import FlowsProjector
+from projections.messages.projector import MessagesProjector
+from projections.projector import Projector
+from projections.projects.projector import ProjectsProjector
+from projections.runs.projector import RunsProjector
+from projections.transactions.projector import TransactionsProjector
+from projections.users.projector import UsersProjector
+from projections.variables.projector import VariablesProjector
+from projections.vertex_builds.projector import VertexBuildsProjector
+
+ALL: tuple[Projector, ...] = (
+    UsersProjector(),
+    ApiKeysProjector(),
+    VariablesProjector(),
+    ProjectsProjector(),
+    FlowsProjector(),
+    MessagesProjector(),
+    VertexBuildsProjector(),
+    TransactionsProjector(),
+    RunsProjector(),
+)

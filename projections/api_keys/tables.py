@@ -1,0 +1,16 @@
+"""Where API keys are kept for reading; never the keys themselves."""
+
+from sqlalchemy import Column, DateTime, Index, MetaData, Table, Text, Uuid
+
+METADATA = MetaData()
+
+API_KEYS = Table(
+    "api_keys",
+    METADATA,
+    Column("id", Uuid, primary_key=True),
+    Column("user_id", Uuid, nullable=False),
+    Column("name", Text, nullable=False),
+    Column("hint", Text, nullable=False),
+    Column("created_at", DateTime(timezone=True), nullable=False),
+    Index("api_keys_of_user", "user_id", "created_at"),
+)

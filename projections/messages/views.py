@@ -1,0 +1,110 @@
+"""What can be asked about messages."""
+
+from collections.abc import Collection
+from datetime import datetime
+from typing import Any
+from uuid import UUID
+
+import msgspec
+from sqlalchemy import Select, func, select
+
+from domain.kernel import ContentRef
+from projections.messages.tables import GONE, MESSAGES, THREADS
+from projections.reading import Views
+
+ORDERS = ("timestamp", "sender", "sender_name", "session_id", "flow_id", "id")
+"""What messages can be ordered by."""
+
+
+class MessageRow(msgspec.Struct, frozen=True):
+    """A message; what it says is JSON under ``content``."""
+
+    id: UUID
+    owner: UUID
+    thread: UUID
+    flow_id: UUID
+    session_id: str
+    sender: str
+    sender_name: str
+    category: str
+    content: ContentRef
+    edited: bool
+    at: datetime
+    run_id: UUID | None
+
+
+class UnknownOrderError(ValueError):
+    """Messages cannot be ordered by this."""
+
+
+class MessageViews(Views):
+    """Questions about messages; each is about one owner's alone."""
+
+    async def select(
+        self,
+        owner: UUID,
+        *,
+        flow: UUID | None = None,
+        session: str | None = None,
+        sender: str | None = None,
+        sender_name: str | None = None,
+        order: str = "timestamp",
+        descending: bool = False,
+        limit: int | None = None,
+        offset: int = 0,
+    ) -> list[MessageRow]:
+        """Return messages that match all that is given, oldest first by default."""
+        if order not in ORDERS:
+            raise UnknownOrderError(order)
+        query = _of(owner)
+        for column, wanted in (
+            (MESSAGES.c.flow_id, flow),
+            (MESSAGES.c.session_id, session),
+            (MESSAGES.c.sender, sender),
+            (MESSAGES.c.sender_name, sender_name),
+        ):
+            if wanted is not None:
+                query = query.where(column == wanted)
+        keys = [MESSAGES.c.position]
+        if order != "timestamp":
+            keys.insert(0, MESSAGES.c[order])
+        query = query.order_by(*(key.desc() if descending else key for key in keys))
+        rows = await self._all(query.limit(limit).offset(offset))
+        return [_message(row) for row in rows]
+
+    async def sessions(self, owner: UUID, flow: UUID | None = None) -> list[str]:
+        """Return the sessions that have messages, the oldest first."""
+        mine = _of(owner).subquery()
+        query = select(mine.c.session_id).group_by(mine.c.session_id)
+        if flow is not None:
+            query = query.where(mine.c.flow_id == flow)
+        rows = await self._all(query.order_by(func.min(mine.c.position)))
+        return [row.session_id for row in rows]
+
+    async def get(self, ids: Collection[UUID]) -> list[MessageRow]:
+        """Return those of *ids* that there are, whoever owns them."""
+        rows = await self._all(_everybodys().where(MESSAGES.c.id.in_(ids)))
+        return [_message(row) for row in rows]
+
+    async def in_session(self, owner: UUID, session: str) -> list[MessageRow]:
+        """Return the messages of a session in all flows of an owner, oldest first."""
+        return await self.select(owner, session=session)
+
+
+def _everybodys() -> Select[Any]:
+    columns = [column for column in MESSAGES.c if column.name != "id"]
+    return (
+        select(MESSAGES.c.id, THREADS.c.owner, *columns)
+        .join(THREADS, THREADS.c.id == MESSAGES.c.thread)
+        .outerjoin(GONE, GONE.c.flow_id == MESSAGES.c.flow_id)
+        .where(GONE.c.flow_id.is_(None))
+    )
+
+
+def _of(owner: UUID) -> Select[Any]:
+    return _everybodys().where(THREADS.c.owner == owner)
+
+
+def _message(row: Any) -> MessageRow:
+    content = ContentRef(row[8], row[9], row[10])
+    return MessageRow(*[*row[:8], content, *row[11:14]])

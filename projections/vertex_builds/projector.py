@@ -1,0 +1,48 @@
+"""Projects what vertices came to onto ``vertex_builds``, the newest of each."""
+
+from collections.abc import Sequence
+from datetime import UTC, datetime
+from typing import override
+from uuid import uuid5
+
+from application.ports import Recorded
+from domain.flow.events import BuildsCleared, FlowDeleted
+from domain.run.events import VertexBuilt, VertexFailed
+from projections.contents import content_values
+from projections.projector import Projector, UnwantedEventError
+from projections.rows import Rows
+from projections.vertex_builds.tables import BUILDS, CLEARED, METADATA
+
+FOREVER = datetime(9999, 12, 31, tzinfo=UTC)
+
+
+class VertexBuildsProjector(Projector):
+    """What the editor shows on each vertex when a flow is opened again."""
+
+    name = "vertex_builds"
+    version = 1
+    tables = METADATA
+    reads = (VertexBuilt, VertexFailed, BuildsCleared, FlowDeleted)
+
+    @override
+    def fold(self, batch: Sequence[Recorded], rows: Rows) -> None:
+        for recorded in batch:
+            match recorded.event:
+                case VertexBuilt() | VertexFailed() as event:
+                    rows.put(
+                        BUILDS,
+                        flow_id=event.flow,
+                        vertex=event.vertex,
+                        build_id=uuid5(recorded.stream, str(recorded.version)),
+                        run_id=recorded.stream,
+                        valid=isinstance(event, VertexBuilt),
+                        at=recorded.at,
+                        position=recorded.position,
+                        **content_values(event.content),
+                    )
+                case BuildsCleared():
+                    rows.put(CLEARED, flow_id=recorded.stream, at=recorded.at)
+                case FlowDeleted():
+                    rows.put(CLEARED, flow_id=recorded.stream, at=FOREVER)
+                case unwanted:
+                    raise UnwantedEventError(type(unwanted).__name__)

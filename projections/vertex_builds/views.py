@@ -1,0 +1,51 @@
+"""What can be asked about vertex builds."""
+
+from datetime import datetime
+from uuid import UUID
+
+import msgspec
+from sqlalchemy import or_, select
+
+from domain.kernel import ContentRef
+from projections.reading import Views
+from projections.vertex_builds.tables import BUILDS, CLEARED
+
+
+class BuildRow(msgspec.Struct, frozen=True):
+    """What a vertex came to when it was last built; JSON under ``content``."""
+
+    build_id: UUID
+    vertex: str
+    flow_id: UUID
+    run_id: UUID
+    valid: bool
+    content: ContentRef
+    at: datetime
+
+
+class BuildViews(Views):
+    """Questions about vertex builds."""
+
+    async def latest(self, flow: UUID) -> list[BuildRow]:
+        """Return the newest build of each vertex since they were last cleared."""
+        query = (
+            select(BUILDS)
+            .outerjoin(CLEARED, CLEARED.c.flow_id == BUILDS.c.flow_id)
+            .where(BUILDS.c.flow_id == flow)
+            .where(or_(CLEARED.c.at.is_(None), CLEARED.c.at < BUILDS.c.at))
+            .order_by(BUILDS.c.position)
+        )
+        return [
+            BuildRow(
+                build_id=row.build_id,
+                vertex=row.vertex,
+                flow_id=row.flow_id,
+                run_id=row.run_id,
+                valid=row.valid,
+                content=ContentRef(
+                    row.content_id, row.content_digest, row.content_size
+                ),
+                at=row.at,
+            )
+            for row in await self._all(query)
+        ]

@@ -1,0 +1,167 @@
+"""``langbuilder run``: start what is needed, serve, and stop again within seconds."""
+
+import asyncio
+import errno
+import logging
+import signal
+import socket
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
+from importlib.metadata import version
+from pathlib import Path
+from typing import override
+
+import click
+import uvicorn
+
+from api.app import create_app
+from api.cli_output import complain, console
+from api.cli_settings import chosen, data_dir_option
+from api.composition import (
+    Application,
+    compose,
+)
+from infrastructure.settings import Settings, unknown
+from infrastructure.starting import CannotStartError
+
+BACKLOG = 2048
+GRACE = 2  # seconds that open answers may take, of the five a stop may take
+SIGNALS = (signal.SIGINT, signal.SIGTERM)
+
+
+@click.command()
+@click.option("--host", help="Address to listen on.  [default: 127.0.0.1]")
+@click.option(
+    "--port", type=click.IntRange(0, 65535), help="Port to listen on.  [default: 7860]"
+)
+@data_dir_option
+def run(host: str | None, port: int | None, data_dir: Path | None) -> None:
+    """Start the server: database, API and page."""
+    settings = chosen(host=host, port=port, data_dir=data_dir)
+    logging.basicConfig(
+        level=settings.log_level.upper(),
+        format="%(asctime)s %(levelname)s %(name)s: %(message)s",
+    )
+    for name in unknown():
+        logging.getLogger(__name__).warning("%s is no setting of ours", name)
+    with _listening(settings) as listener, asyncio.Runner() as runner:
+        runner.run(_Run(settings, listener).until_stopped())
+
+
+@contextmanager
+def _listening(settings: Settings) -> Iterator[socket.socket]:
+    """
+    Take the address before anything is started.
+
+    Who connects early waits until the server is ready, instead of being refused.
+    """
+    host, port = settings.host, settings.port
+    try:
+        found = socket.getaddrinfo(
+            host, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE
+        )
+        family, kind, protocol, _, address = found[0]
+        listener = socket.socket(family, kind, protocol)
+        listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        listener.bind(address)
+        listener.listen(BACKLOG)
+    except OSError as error:
+        why = (error.strerror or str(error)).lower()
+        if error.errno == errno.EADDRINUSE:
+            why = "it is in use; choose another port with --port"
+        complain(f"Cannot listen on {host}:{port}: {why}.")
+    with listener:
+        yield listener
+
+
+class _Server(uvicorn.Server):
+    """Tells when it is ready, and leaves signals to `_Run`, which has more to stop."""
+
+    def __init__(self, config: uvicorn.Config, *, ready: Callable[[], None]) -> None:
+        super().__init__(config)
+        self._ready = ready
+
+    @override
+    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+        await super().startup(sockets)
+        if self.started:
+            self._ready()
+
+    @contextmanager
+    @override
+    def capture_signals(self) -> Iterator[None]:
+        yield
+
+
+class _Run:
+    """One run of the server, from the first word to the last."""
+
+    def __init__(self, settings: Settings, listener: socket.socket) -> None:
+        self._settings = settings
+        self._listener = listener
+        self._out = console()
+        self._server: _Server | None = None
+        self._task: asyncio.Task[None] | None = None
+
+    async def until_stopped(self) -> None:
+        loop = asyncio.get_running_loop()
+        self._task = asyncio.create_task(self._serve())
+        for number in SIGNALS:
+            loop.add_signal_handler(number, self._stop)
+        with suppress(asyncio.CancelledError):
+            await self._task
+        self._out.print("Stopped.")
+
+    def _stop(self) -> None:
+        if self._server is None and self._task is not None:
+            self._task.cancel()
+        elif self._server is not None:
+            self._server.force_exit = self._server.should_exit
+            self._server.should_exit = True
+
+    async def _serve(self) -> None:
+        self._introduce()
+        async with compose(self._settings) as application:
+            app = create_app(application)
+            config = uvicorn.Config(
+                app,
+                log_config=None,
+                access_log=False,
+                timeout_graceful_shutdown=GRACE,
+                server_header=False,
+            )
+            self._server = _Server(config, ready=lambda: self._welcome(application))
+            await self._server.serve([self._listener])
+            if not self._server.started:
+                raise CannotStartError("The server could not start; see above.")
+
+    def _introduce(self) -> None:
+        settings, out = self._settings, self._out
+        database = "PostgreSQL at your address"
+        if settings.database_url is None:
+            database = "its own PostgreSQL"
+        out.print(
+            f"[bold]LangBuilder[/] {version('langbuilder-eventsourced')}, "
+            f"starting with {database}"
+        )
+        out.print(f"  data     {settings.data_path}")
+
+    def _welcome(self, application: Application) -> None:
+        out = self._out
+        out.print(f"  address  [bold]{self._address()}[/]")
+        if (first := application.first_start) is not None:
+            out.print()
+            out.print("  This is the first start. Keep this, it is shown once:")
+            out.print(f"    user name  {first.username}", markup=False)
+            if first.password:
+                out.print(f"    password   {first.password}", markup=False)
+            link = f"{self._address()}/#/sign-in/{first.token}"
+            out.print(f"    sign in    {link}", markup=False)
+            out.print("               (one time, within an hour)")
+        out.print()
+        out.print("Press Ctrl+C to stop.")
+
+    def _address(self) -> str:
+        host, port = self._listener.getsockname()[:2]
+        host = {"0.0.0.0": "127.0.0.1", "::": "::1"}.get(host, host)  # noqa: S104  # only shown
+        return f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"

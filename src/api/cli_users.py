@@ -1,0 +1,122 @@
+"""``langbuilder users``: who may sign in."""
+
+import asyncio
+import secrets
+import sys
+from pathlib import Path
+from uuid import UUID, uuid4
+
+import click
+
+from api.cli_output import as_json, console, json_option, table
+from api.cli_settings import chosen, data_dir_option
+from api.composition import open_world
+from application.ports import SYSTEM, Cause
+from infrastructure.settings import Settings
+from projections.all import ALL
+from projections.daemon import Daemon
+from projections.users.views import UserRow, UserViews
+
+PAGE = 500
+PATIENCE = 30.0  # seconds for the read tables to catch up
+
+
+@click.group()
+def users() -> None:
+    """Look after the people who may sign in."""
+
+
+@users.command(name="list")
+@data_dir_option
+@json_option
+def list_users(*, data_dir: Path | None, as_json_lines: bool) -> None:
+    """List everybody, by name."""
+    found = asyncio.run(_list(chosen(data_dir=data_dir)))
+    if as_json_lines:
+        for user in found:
+            as_json(user)
+        return
+    table(
+        ("NAME", "ACTIVE", "SUPERUSER", "CREATED", "LAST SIGN-IN", "ID"),
+        (
+            (
+                user.username,
+                "yes" if user.is_active else "no",
+                "yes" if user.is_superuser else "no",
+                f"{user.created_at:%Y-%m-%d %H:%M}",
+                f"{user.last_login_at:%Y-%m-%d %H:%M}" if user.last_login_at else "",
+                user.id,
+            )
+            for user in found
+        ),
+    )
+
+
+@users.command()
+@click.argument("name")
+@click.option("--superuser", is_flag=True, help="May look after other users.")
+@click.option("--inactive", is_flag=True, help="May not sign in yet.")
+@click.option("--password-stdin", is_flag=True, help="Read the password from a pipe.")
+@data_dir_option
+@json_option
+def create(
+    name: str,
+    *,
+    superuser: bool,
+    inactive: bool,
+    password_stdin: bool,
+    data_dir: Path | None,
+    as_json_lines: bool,
+) -> None:
+    """Add somebody. Without a password given, one is made up and shown once."""
+    given = sys.stdin.readline().rstrip("\r\n") if password_stdin else ""
+    password = given or secrets.token_urlsafe(12)
+    settings = chosen(data_dir=data_dir)
+    user = asyncio.run(
+        _create(settings, name, password, superuser=superuser, active=not inactive)
+    )
+    shown = {} if given else {"password": password}
+    if as_json_lines:
+        as_json({"id": user, "username": name, **shown})
+        return
+    out = console()
+    out.print(f"Added {name}.", markup=False)
+    if shown:
+        out.print(f"  password  {password}   (shown once)", markup=False)
+
+
+async def _list(settings: Settings) -> list[UserRow]:
+    async with open_world(settings) as world:
+        daemon = Daemon(world.database, world.store, ALL)
+        await daemon.start()
+        try:
+            await daemon.reached(await world.store.head(), within=PATIENCE)
+            return await _everybody(UserViews(world.database.engine))
+        finally:
+            await daemon.stop()
+
+
+async def _everybody(views: UserViews) -> list[UserRow]:
+    found: list[UserRow] = []
+    total = 1
+    while len(found) < total:
+        page, total = await views.page(skip=len(found), limit=PAGE)
+        found += page
+        if not page:
+            break
+    return sorted(found, key=lambda user: user.username)
+
+
+async def _create(
+    settings: Settings, name: str, password: str, *, superuser: bool, active: bool
+) -> UUID:
+    async with open_world(settings) as world:
+        done = await world.users.register(
+            name, password, active=active, superuser=superuser, cause=_cause()
+        )
+        return done.result.id
+
+
+def _cause() -> Cause:
+    command = uuid4()
+    return Cause(actor=SYSTEM, command_id=command, correlation_id=command)

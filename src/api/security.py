@@ -1,0 +1,137 @@
+"""Who is let in: nobody without a credential, except where a route says so."""
+
+import re
+from typing import Any, Final
+from urllib.parse import urlsplit
+from uuid import UUID
+
+from litestar.connection import ASGIConnection
+from litestar.datastructures import Cookie
+from litestar.handlers.base import BaseRouteHandler
+
+from api.problems import BEARER, Refusal
+from application.permissions import only_superusers
+from application.ports import Actor
+from application.sessions import Pass, Sessions
+
+type Connection = ASGIConnection[Any, Any, Any, Any]
+
+PUBLIC: Final = {"public": True}
+"""A route's ``opt`` that lets in anybody, as nobody in particular."""
+
+ANONYMOUS: Final = Actor(UUID(int=0))
+
+ACCESS: Final = "access_token_lf"
+REFRESH: Final = "refresh_token_lf"
+STORE_KEY: Final = "apikey_tkn_lflw"
+KEY: Final = "x-api-key"
+
+# The front end fetches these two without any header of its own.
+_COOKIE_ROUTES = re.compile(r"/api/v1/build/[^/]+/(events|cancel)/?")
+_SAFE = frozenset({"GET", "HEAD"})
+
+
+async def signed_in(connection: Connection, handler: BaseRouteHandler) -> None:
+    """Find out who asks, or refuse."""
+    if handler.opt.get("public"):
+        connection.state.actor = ANONYMOUS
+        return
+    sessions: Sessions = connection.app.state.sessions
+    connection.state.actor = await _actor(connection, sessions)
+
+
+async def superuser(connection: Connection, _: BaseRouteHandler) -> None:
+    """Refuse everybody who is not a superuser."""
+    only_superusers(connection.state.actor)
+
+
+async def _actor(connection: Connection, sessions: Sessions) -> Actor:
+    scheme, _, token = connection.headers.get("authorization", "").partition(" ")
+    if scheme.lower() == "bearer" and token:
+        if token.startswith("sk-"):
+            return await sessions.key(token)
+        return await sessions.bearer(token)
+    key = connection.headers.get(KEY) or connection.query_params.get(KEY)
+    if key:
+        return await sessions.key(key)
+    cookie = connection.cookies.get(ACCESS)
+    if cookie and _COOKIE_ROUTES.fullmatch(connection.url.path):
+        if not same_origin(connection):
+            raise Refusal(403, "This page may not use the cookie")
+        return await sessions.bearer(cookie)
+    raise Refusal(403, "An API key must be passed as query or header", BEARER)
+
+
+def same_origin(connection: Connection) -> bool:
+    """
+    Tell whether the request comes from a page of ours.
+
+    A browser names the page's origin, at least where the request may change
+    something; for reading, what it says of the site is enough.
+    """
+    origin = connection.headers.get("origin")
+    if origin is not None:
+        return urlsplit(origin).netloc == connection.headers.get("host", "")
+    site = connection.headers.get("sec-fetch-site")
+    if site is not None:
+        return site in {"same-origin", "none"}
+    return connection.scope.get("method") in _SAFE
+
+
+def refuse_foreign_pages(connection: Connection) -> None:
+    """Refuse another site's page that has the browser send our cookies."""
+    if connection.headers.get("origin") is not None and not same_origin(connection):
+        raise Refusal(403, "This page may not use the cookie")
+
+
+class CookieRules:
+    """How the cookies of a sign-in are set, so that they are deleted alike."""
+
+    def __init__(
+        self,
+        *,
+        domain: str | None,
+        access: dict[str, Any],
+        refresh: dict[str, Any],
+        access_seconds: int,
+        refresh_seconds: int,
+    ) -> None:
+        self._domain = domain
+        self._access = access
+        self._refresh = refresh
+        self._access_seconds = access_seconds
+        self._refresh_seconds = refresh_seconds
+
+    def entering(self, entered: Pass) -> list[Cookie]:
+        """Return the cookies of somebody who was let in."""
+        cookies = [
+            self._cookie(ACCESS, entered.access_token, self._access_seconds),
+            self._cookie(STORE_KEY, "", None),
+        ]
+        if entered.refresh_token:
+            cookies.append(
+                self._cookie(REFRESH, entered.refresh_token, self._refresh_seconds)
+            )
+        return cookies
+
+    def leaving(self) -> list[Cookie]:
+        """Return the cookies that make a browser forget."""
+        return [self._cookie(name, "", 0) for name in (ACCESS, REFRESH, STORE_KEY)]
+
+    def _cookie(self, key: str, value: str, max_age: int | None) -> Cookie:
+        rules = self._refresh if key == REFRESH else self._access
+        return Cookie(
+            key=key,
+            value=value,
+            max_age=max_age,
+            domain=self._domain,
+            path="/",
+            **rules,
+        )
+
+
+def address_of(connection: Connection) -> str:
+    """Return where a request comes from, as the socket has it."""
+    return connection.client.host if connection.client else ""
+
+

@@ -1,0 +1,273 @@
+"""Flows: drawn, saved, listed, uploaded and downloaded."""
+
+import asyncio
+from collections.abc import Sequence
+from typing import Any
+from uuid import UUID
+
+import msgspec
+from litestar import Controller, Request, Response, delete, get, patch, post
+from litestar.di import NamedDependency
+from litestar.params import FromPath, FromQuery, MultipartBody, RequestBody
+
+from api.archives import flows_in, uploaded_json, zipped
+from api.problems import Refusal
+from api.requests import Answers, bounded_page, expected_version, page_of
+from api.security import PUBLIC
+from api.v1.flow_shapes import (
+    FlowHead,
+    FlowRead,
+    decided,
+    exported,
+    flow_head,
+    seen,
+    shown,
+)
+from api.zipping import gzipped, packed
+from application.documents import Documents
+from application.editing import Editing, FlowChange, Served
+from application.flows import Flows, NewFlow
+from application.permissions import NotFoundError, owns, person
+from application.ports import Actor, Cause
+from application.projects import Projects
+from domain.flow.flow import Flow
+from projections.flows.views import FlowHeader, FlowRow, FlowViews
+
+type AnyRequest = Request[Any, Any, Any]
+
+
+class Batch(msgspec.Struct, frozen=True, kw_only=True):
+    """Several flows to be created together."""
+
+    flows: list[NewFlow]
+
+
+class FlowController(Controller):
+    """Commands go to `Flows` and `Editing`, questions to the view."""
+
+    path = "/flows"
+    tags = ("Flows",)
+
+    @post("/", status_code=201)
+    async def create(
+        self,
+        data: RequestBody[NewFlow],
+        actor: NamedDependency[Actor],
+        flows: NamedDependency[Flows],
+        projects: NamedDependency[Projects],
+        documents: NamedDependency[Documents],
+        served: NamedDependency[Served],
+        cause: NamedDependency[Cause],
+        answers: NamedDependency[Answers],
+    ) -> Response[FlowRead]:
+        """Create a flow under the name asked for, or the next one free."""
+        home = await projects.home(actor, data.folder_id, cause=cause)
+        done = await flows.create(actor, [data], projects=[home], cause=cause)
+        await answers.settle(done.position)
+        [flow] = done.result
+        served.note(actor, flow.id, flow.version)
+        return with_etag(await decided(flow, documents), flow.version)
+
+    @post("/batch", status_code=201)
+    async def create_many(
+        self,
+        data: RequestBody[Batch],
+        actor: NamedDependency[Actor],
+        flows: NamedDependency[Flows],
+        projects: NamedDependency[Projects],
+        documents: NamedDependency[Documents],
+        cause: NamedDependency[Cause],
+        answers: NamedDependency[Answers],
+    ) -> list[FlowRead]:
+        """Create several flows, all or none."""
+        homes = [
+            await projects.home(actor, new.folder_id, cause=cause) for new in data.flows
+        ]
+        done = await flows.create(actor, data.flows, projects=homes, cause=cause)
+        await answers.settle(done.position)
+        return await _decided(done.result, documents)
+
+    @post("/upload", status_code=201)
+    async def upload(
+        self,
+        data: MultipartBody[dict[str, Any]],
+        actor: NamedDependency[Actor],
+        flows: NamedDependency[Flows],
+        projects: NamedDependency[Projects],
+        documents: NamedDependency[Documents],
+        max_json: NamedDependency[int],
+        cause: NamedDependency[Cause],
+        answers: NamedDependency[Answers],
+        folder_id: FromQuery[UUID | None] = None,
+    ) -> list[FlowRead]:
+        """Create the flows of a file."""
+        news = flows_in(await uploaded_json(data, limit=max_json))
+        home = await projects.home(actor, folder_id, cause=cause)
+        done = await flows.create(
+            actor, news, projects=[home] * len(news), cause=cause, imported=True
+        )
+        await answers.settle(done.position)
+        return await _decided(done.result, documents)
+
+    @get("/")
+    async def many(
+        self,
+        request: AnyRequest,
+        actor: NamedDependency[Actor],
+        flow_views: NamedDependency[FlowViews],
+        projects: NamedDependency[Projects],
+        documents: NamedDependency[Documents],
+        folder_id: FromQuery[UUID | None] = None,
+        get_all: FromQuery[bool] = True,  # noqa: FBT002 - a query parameter
+        header_flows: FromQuery[bool] = False,  # noqa: FBT002 - a query parameter
+        components_only: FromQuery[bool] = False,  # noqa: FBT002 - a query parameter
+        page: FromQuery[int] = 1,
+        size: FromQuery[int] = 50,
+    ) -> Response[bytes]:
+        """List one's flows: all, their headers, or a page of a project."""
+        owner = person(actor)
+        only = True if components_only else None
+        if not get_all:
+            page, size = bounded_page(page, size)
+            project = folder_id or await projects.first_of(owner)
+            rows, total = (
+                await flow_views.page(
+                    owner, project, page=page, size=size, is_component=only
+                )
+                if project
+                else ([], 0)
+            )
+            items = await _shown(rows, documents)
+            return await gzipped(
+                request, page_of(items, total=total, page=page, size=size)
+            )
+        if header_flows:
+            headers = await flow_views.headers(owner, components_only=only)
+            return await gzipped(request, [_head(header) for header in headers])
+        rows = await flow_views.of_owner(owner, components_only=only)
+        return await gzipped(request, await _shown(rows, documents))
+
+    @get("/basic_examples", opt=PUBLIC)
+    async def basic_examples(
+        self, request: AnyRequest, examples: NamedDependency[bytes]
+    ) -> Response[bytes]:
+        """List the flows a newcomer may begin with."""
+        return await packed(request, examples)
+
+    @get("/public_flow/{flow_id:str}", opt=PUBLIC)
+    async def public_flow(
+        self,
+        flow_id: FromPath[UUID],
+        flow_views: NamedDependency[FlowViews],
+        documents: NamedDependency[Documents],
+    ) -> FlowRead:
+        """Show a flow whose owner made it public."""
+        row = await flow_views.public(flow_id)
+        if row is None:
+            raise Refusal(403, "Flow is not public")
+        return await shown(row, documents)
+
+    @get("/{flow_id:str}")
+    async def one(
+        self,
+        flow_id: FromPath[UUID],
+        actor: NamedDependency[Actor],
+        flow_views: NamedDependency[FlowViews],
+        documents: NamedDependency[Documents],
+        served: NamedDependency[Served],
+    ) -> Response[FlowRead]:
+        """Show a flow."""
+        row = await flow_views.get(flow_id)
+        if row is None or not owns(actor, row.owner):
+            raise NotFoundError("flow", flow_id)
+        served.note(actor, flow_id, row.version)
+        return with_etag(await shown(row, documents), row.version)
+
+    @patch("/{flow_id:str}")
+    async def edit(
+        self,
+        request: AnyRequest,
+        flow_id: FromPath[UUID],
+        data: RequestBody[FlowChange],
+        actor: NamedDependency[Actor],
+        editing: NamedDependency[Editing],
+        documents: NamedDependency[Documents],
+        cause: NamedDependency[Cause],
+        answers: NamedDependency[Answers],
+    ) -> Response[FlowRead]:
+        """Save a flow: what changed is put onto what others changed meanwhile."""
+        done = await editing.edit(
+            actor,
+            flow_id,
+            data,
+            expected=expected_version(request),
+            cause=cause,
+        )
+        await answers.settle(done.position)
+        return with_etag(await decided(done.result, documents), done.result.version)
+
+    @delete("/{flow_id:str}", status_code=200)
+    async def delete_one(
+        self,
+        flow_id: FromPath[UUID],
+        actor: NamedDependency[Actor],
+        flows: NamedDependency[Flows],
+        cause: NamedDependency[Cause],
+        answers: NamedDependency[Answers],
+    ) -> dict[str, str]:
+        """Delete a flow with what was said and built in it."""
+        done = await flows.delete(actor, [flow_id], cause=cause)
+        if not done.result:
+            raise NotFoundError("flow", flow_id)
+        await answers.settle(done.position)
+        return {"message": "Flow deleted successfully"}
+
+    @delete("/", status_code=200)
+    async def delete_many(
+        self,
+        data: RequestBody[list[UUID]],
+        actor: NamedDependency[Actor],
+        flows: NamedDependency[Flows],
+        cause: NamedDependency[Cause],
+        answers: NamedDependency[Answers],
+    ) -> dict[str, int]:
+        """Delete flows; unknown ones are passed over."""
+        done = await flows.delete(actor, data, cause=cause)
+        await answers.settle(done.position)
+        return {"deleted": done.result}
+
+    @post("/download", status_code=200)
+    async def download(
+        self,
+        data: RequestBody[list[UUID]],
+        actor: NamedDependency[Actor],
+        flow_views: NamedDependency[FlowViews],
+        documents: NamedDependency[Documents],
+    ) -> Response[Any]:
+        """Hand out flows as files, without their secrets."""
+        rows = {row.id: row for row in await flow_views.many(data)}
+        mine = [rows[i] for i in dict.fromkeys(data) if i in rows]
+        mine = [row for row in mine if owns(actor, row.owner)]
+        if not mine:
+            raise Refusal(404, "No flows found.")
+        files = [await exported(row, documents) for row in mine]
+        if len(files) == 1:
+            return Response(files[0])
+        return await asyncio.to_thread(zipped, files, name="langbuilder")
+
+
+def with_etag(flow: FlowRead, version: int) -> Response[FlowRead]:
+    """Answer with the flow's version, which a later save may send back."""
+    return Response(flow, headers={"ETag": f'"{version}"'})
+
+
+async def _decided(flows: Sequence[Flow], documents: Documents) -> list[FlowRead]:
+    return [await decided(flow, documents) for flow in flows]
+
+
+async def _shown(rows: Sequence[FlowRow], documents: Documents) -> list[FlowRead]:
+    return [await shown(row, documents) for row in rows]
+
+
+def _head(header: FlowHeader) -> FlowHead:
+    return flow_head(header, data=seen(header.document) if header.document else None)

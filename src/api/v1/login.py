@@ -1,0 +1,129 @@
+"""Signing in by password, by link or unasked; renewing; signing out."""
+
+from typing import Any
+
+import msgspec
+from litestar import Controller, Request, Response, get, post
+from litestar.di import NamedDependency
+from litestar.params import RequestBody, URLEncodedBody
+
+from api.security import (
+    ACCESS,
+    PUBLIC,
+    REFRESH,
+    CookieRules,
+    address_of,
+    refuse_foreign_pages,
+)
+from application.sessions import (
+    AutoLoginOffError,
+    BadRefreshTokenError,
+    Pass,
+    Sessions,
+)
+from application.users import Users
+
+type AnyRequest = Request[Any, Any, Any]
+
+
+class Form(msgspec.Struct, frozen=True, kw_only=True):
+    """What the sign-in form sends; the rest of OAuth2's fields are not needed."""
+
+    username: str
+    password: str
+
+
+class Link(msgspec.Struct, frozen=True, kw_only=True):
+    """The one-time token of a sign-in link."""
+
+    token: str
+
+
+class LoginController(Controller):
+    """Lets people in and out."""
+
+    tags = ("Login",)
+    opt = PUBLIC
+
+    @post("/login", status_code=200)
+    async def login(
+        self,
+        request: AnyRequest,
+        data: URLEncodedBody[Form],
+        sessions: NamedDependency[Sessions],
+        cookies: NamedDependency[CookieRules],
+    ) -> Response[dict[str, Any]]:
+        """Sign in with name and password."""
+        entered = await sessions.sign_in(
+            data.username, data.password, address=address_of(request)
+        )
+        return _let_in(entered, cookies)
+
+    @post("/login/link", status_code=200)
+    async def login_by_link(
+        self,
+        data: RequestBody[Link],
+        sessions: NamedDependency[Sessions],
+        cookies: NamedDependency[CookieRules],
+    ) -> Response[dict[str, Any]]:
+        """Sign in with the token of a link, once."""
+        return _let_in(await sessions.sign_in_by_link(data.token), cookies)
+
+    @get("/auto_login")
+    async def auto_login(
+        self,
+        sessions: NamedDependency[Sessions],
+        users: NamedDependency[Users],
+        cookies: NamedDependency[CookieRules],
+        auto_login: NamedDependency[bool],
+    ) -> Response[dict[str, Any]]:
+        """Sign in as the first user, where the operator allows it."""
+        first = await users.first_superuser() if auto_login else None
+        if first is None:
+            raise AutoLoginOffError
+        return _let_in(await sessions.sign_in_unasked(first), cookies)
+
+    @post("/refresh", status_code=200)
+    async def refresh(
+        self,
+        request: AnyRequest,
+        sessions: NamedDependency[Sessions],
+        cookies: NamedDependency[CookieRules],
+    ) -> Response[dict[str, Any]]:
+        """Exchange the refresh token in the cookie for new tokens."""
+        refuse_foreign_pages(request)
+        token = request.cookies.get(REFRESH)
+        if not token:
+            raise BadRefreshTokenError
+        return _let_in(await sessions.renew(token), cookies)
+
+    @post("/logout", status_code=200)
+    async def logout(
+        self,
+        request: AnyRequest,
+        sessions: NamedDependency[Sessions],
+        cookies: NamedDependency[CookieRules],
+    ) -> Response[dict[str, str]]:
+        """End the session, here and on the server."""
+        refuse_foreign_pages(request)
+        bearer = request.headers.get("authorization", "").partition(" ")[2]
+        await sessions.sign_out(
+            bearer or request.cookies.get(ACCESS), request.cookies.get(REFRESH)
+        )
+        return Response(
+            {"message": "Logout successful"}, cookies=cookies.leaving()
+        )
+
+
+def _let_in(entered: Pass, cookies: CookieRules) -> Response[dict[str, Any]]:
+    return Response(
+        {
+            "access_token": entered.access_token,
+            "refresh_token": entered.refresh_token,
+            "token_type": "bearer",
+        },
+        cookies=cookies.entering(entered),
+        headers={"Cache-Control": "no-store"},
+    )
+
+

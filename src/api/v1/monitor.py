@@ -1,0 +1,274 @@
+"""What runs left: messages, sessions, builds of vertices, transactions."""
+
+from collections.abc import Mapping, Sequence
+from datetime import UTC, datetime
+from typing import Any, Final
+from urllib.parse import unquote
+from uuid import UUID
+
+import msgspec
+from litestar import Controller, delete, get, patch, put
+from litestar.di import NamedDependency
+from litestar.params import FromPath, FromQuery, RequestBody
+
+from api.problems import Refusal
+from api.requests import Answers, bounded_page, page_of
+from api.v1.users import naive
+from application.flows import Flows
+from application.messages import MessageChange, Messages
+from application.names import Name
+from application.permissions import Permissions, person
+from application.ports import Actor, Cause, Contents
+from domain.kernel import ContentRef, Json
+from projections.messages.views import ORDERS, MessageRow, MessageViews
+from projections.transactions.views import TransactionRow, TransactionViews
+from projections.vertex_builds.views import BuildRow, BuildViews
+
+MOST_MESSAGES: Final = 10_000
+
+type Opened = Mapping[UUID, bytes]
+
+
+class MonitorController(Controller):
+    """Commands go to `Messages` and `Flows`, questions to the views."""
+
+    path = "/monitor"
+    tags = ("Monitor",)
+
+    @get("/messages")
+    async def messages(
+        self,
+        actor: NamedDependency[Actor],
+        message_views: NamedDependency[MessageViews],
+        contents: NamedDependency[Contents],
+        flow_id: FromQuery[UUID | None] = None,
+        session_id: FromQuery[str | None] = None,
+        sender: FromQuery[str | None] = None,
+        sender_name: FromQuery[str | None] = None,
+        order_by: FromQuery[str] = "timestamp",
+        limit: FromQuery[int] = MOST_MESSAGES,
+        offset: FromQuery[int] = 0,
+    ) -> list[dict[str, Any]]:
+        """List one's messages, oldest first; of very many the newest."""
+        if order_by not in ORDERS:
+            raise Refusal(422, f"order_by is one of {', '.join(ORDERS)}")
+        if not 1 <= limit <= MOST_MESSAGES or offset < 0:
+            raise Refusal(422, f"limit is from 1 to {MOST_MESSAGES}, offset not negative")
+        newest_first = order_by == "timestamp"
+        rows = await message_views.select(
+            person(actor),
+            flow=flow_id,
+            session=None if session_id is None else unquote(session_id),
+            sender=sender,
+            sender_name=sender_name,
+            order=order_by,
+            descending=newest_first,
+            limit=limit,
+            offset=offset,
+        )
+        return await _responses(rows[::-1] if newest_first else rows, contents)
+
+    @get("/messages/sessions")
+    async def sessions(
+        self,
+        actor: NamedDependency[Actor],
+        message_views: NamedDependency[MessageViews],
+        flow_id: FromQuery[UUID | None] = None,
+    ) -> list[str]:
+        """List the sessions in which something was said."""
+        return await message_views.sessions(person(actor), flow_id)
+
+    @delete("/messages", status_code=204)
+    async def remove(
+        self,
+        data: RequestBody[list[UUID]],
+        actor: NamedDependency[Actor],
+        messages: NamedDependency[Messages],
+        cause: NamedDependency[Cause],
+        answers: NamedDependency[Answers],
+    ) -> None:
+        """Remove messages; those of others are passed over."""
+        done = await messages.remove(actor, data, cause=cause)
+        await answers.settle(done.position)
+
+    @put("/messages/{message_id:str}")
+    async def edit(
+        self,
+        message_id: FromPath[UUID],
+        data: RequestBody[MessageChange],
+        actor: NamedDependency[Actor],
+        messages: NamedDependency[Messages],
+        cause: NamedDependency[Cause],
+        answers: NamedDependency[Answers],
+    ) -> dict[str, Any]:
+        """Let a message read otherwise."""
+        done = await messages.edit(actor, message_id, data, cause=cause)
+        await answers.settle(done.position)
+        return {k: v for k, v in done.result.items() if k != "duration"}
+
+    @patch("/messages/session/{session:path}")
+    async def rename_session(
+        self,
+        session: FromPath[str],
+        new_session_id: FromQuery[Name],
+        actor: NamedDependency[Actor],
+        messages: NamedDependency[Messages],
+        message_views: NamedDependency[MessageViews],
+        contents: NamedDependency[Contents],
+        cause: NamedDependency[Cause],
+        answers: NamedDependency[Answers],
+    ) -> list[dict[str, Any]]:
+        """Give a session another name."""
+        if not new_session_id:
+            raise Refusal(422, "new_session_id cannot be empty")
+        done = await messages.rename_session(
+            actor, session.removeprefix("/"), new_session_id, cause=cause
+        )
+        await answers.settle(done.position)
+        rows = await message_views.in_session(person(actor), new_session_id)
+        return await _responses(rows, contents)
+
+    @delete("/messages/session/{session:path}", status_code=204)
+    async def remove_session(
+        self,
+        session: FromPath[str],
+        actor: NamedDependency[Actor],
+        messages: NamedDependency[Messages],
+        cause: NamedDependency[Cause],
+        answers: NamedDependency[Answers],
+    ) -> None:
+        """Remove all that was said in a session."""
+        done = await messages.remove_session(
+            actor, session.removeprefix("/"), cause=cause
+        )
+        await answers.settle(done.position)
+
+    @get("/builds")
+    async def builds(
+        self,
+        flow_id: FromQuery[UUID],
+        actor: NamedDependency[Actor],
+        permissions: NamedDependency[Permissions],
+        build_views: NamedDependency[BuildViews],
+        contents: NamedDependency[Contents],
+    ) -> dict[str, Any]:
+        """Show what each vertex of a flow came to, the last time."""
+        await permissions.require(actor, "flow", flow_id)
+        rows = await build_views.latest(flow_id)
+        opened = await contents.open([row.content.id for row in rows])
+        return {"vertex_builds": {row.vertex: [_build(row, opened)] for row in rows}}
+
+    @delete("/builds", status_code=204)
+    async def clear_builds(
+        self,
+        flow_id: FromQuery[UUID],
+        actor: NamedDependency[Actor],
+        flows: NamedDependency[Flows],
+        cause: NamedDependency[Cause],
+        answers: NamedDependency[Answers],
+    ) -> None:
+        """Clear what the vertices of a flow came to."""
+        done = await flows.clear_builds(actor, flow_id, cause=cause)
+        await answers.settle(done.position)
+
+    @get("/transactions")
+    async def transactions(
+        self,
+        flow_id: FromQuery[UUID],
+        actor: NamedDependency[Actor],
+        permissions: NamedDependency[Permissions],
+        transaction_views: NamedDependency[TransactionViews],
+        contents: NamedDependency[Contents],
+        page: FromQuery[int] = 1,
+        size: FromQuery[int] = 50,
+    ) -> dict[str, Any]:
+        """Show which vertex read what from which, oldest first."""
+        await permissions.require(actor, "flow", flow_id)
+        page, size = bounded_page(page, size)
+        rows, total = await transaction_views.page(flow_id, page=page, size=size)
+        refs = [ref for row in rows for ref in _refs(row)]
+        opened = await contents.open([ref.id for ref in refs])
+        items = [_transaction(row, opened) for row in rows]
+        return page_of(items, total=total, page=page, size=size)
+
+
+async def _responses(
+    rows: Sequence[MessageRow], contents: Contents
+) -> list[dict[str, Any]]:
+    opened = await contents.open([row.content.id for row in rows])
+    return [_message(row, opened) for row in rows if row.content.id in opened]
+
+
+def _message(row: MessageRow, opened: Opened) -> dict[str, Any]:
+    """Return a message as lists have it; ``files`` is JSON within JSON there."""
+    said: dict[str, Any] = msgspec.json.decode(opened[row.content.id])
+    return {
+        "id": row.id,
+        "flow_id": row.flow_id,
+        "timestamp": said.get("timestamp") or f"{_utc(row.at):%Y-%m-%d %H:%M:%S} UTC",
+        "sender": row.sender,
+        "sender_name": row.sender_name,
+        "session_id": row.session_id,
+        "text": said.get("text", ""),
+        "files": msgspec.json.encode(said.get("files") or []).decode(),
+        "edit": bool(said.get("edit")),
+        "error": bool(said.get("error")),
+        "duration": said.get("duration"),
+        "properties": said.get("properties") or {},
+        "category": row.category,
+        "content_blocks": said.get("content_blocks") or [],
+    }
+
+
+def _build(row: BuildRow, opened: Opened) -> dict[str, Any]:
+    content = _content(row.content, opened)
+    data = content.get("data") or {}
+    return {
+        "timestamp": f"{_utc(row.at):%Y-%m-%dT%H:%M:%S.%fZ}",
+        "params": content.get("params"),
+        "id": row.vertex,
+        "flow_id": row.flow_id,
+        "artifacts": data.get("artifacts") or {},
+        "data": data,
+        "valid": row.valid,
+        "build_id": row.build_id,
+    }
+
+
+def _transaction(row: TransactionRow, opened: Opened) -> dict[str, Any]:
+    inputs = _content(row.inputs_content, opened).get("params")
+    data = _content(row.outputs_content, opened).get("data") or {}
+    outputs: dict[str, Any] = data.get("outputs") or {}
+    return {
+        "timestamp": naive(row.at),
+        "vertex_id": row.vertex_id,
+        "target_id": row.target_id,
+        "inputs": inputs if isinstance(inputs, dict) else {"params": inputs},
+        "outputs": outputs,
+        "status": row.status,
+        "error": _said_of(outputs) or row.error if row.status == "error" else None,
+        "flow_id": row.flow_id,
+        "id": row.id,
+    }
+
+
+def _said_of(outputs: Mapping[str, Json]) -> str | None:
+    for output in outputs.values():
+        message = output.get("message") if isinstance(output, dict) else None
+        if isinstance(message, dict) and "errorMessage" in message:
+            return str(message["errorMessage"])
+    return None
+
+
+def _refs(row: TransactionRow) -> list[ContentRef]:
+    return [ref for ref in (row.inputs_content, row.outputs_content) if ref]
+
+
+def _content(ref: ContentRef | None, opened: Opened) -> dict[str, Any]:
+    found = opened.get(ref.id) if ref else None
+    content = msgspec.json.decode(found) if found else {}
+    return content if isinstance(content, dict) else {}
+
+
+def _utc(at: datetime) -> datetime:
+    return at.astimezone(UTC)

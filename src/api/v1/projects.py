@@ -1,0 +1,199 @@
+"""Projects, which clients also know as folders."""
+
+import asyncio
+from typing import Any
+from uuid import UUID
+
+import msgspec
+from litestar import Controller, Request, Response, delete, get, patch, post
+from litestar.di import NamedDependency
+from litestar.params import FromPath, FromQuery, MultipartBody, RequestBody
+
+from api.archives import project_in, uploaded_json, zipped
+from api.problems import Refusal
+from api.requests import Answers, bounded_page, page_of
+from api.v1.flow_shapes import (
+    FlowRead,
+    ProjectRead,
+    exported,
+    first_named_first,
+    project_read,
+    shown,
+)
+from api.zipping import gzipped
+from application.documents import Documents
+from application.names import Name
+from application.permissions import NotFoundError, owns, person
+from application.ports import Actor, Cause
+from application.projects import FIRST_PROJECT, ProjectChange, Projects
+from projections.flows.views import FlowRow, FlowViews
+from projections.projects.views import ProjectRow, ProjectViews
+
+type AnyRequest = Request[Any, Any, Any]
+
+
+class NewProject(msgspec.Struct, frozen=True, kw_only=True):
+    """A project as clients open it, with flows to be moved into it."""
+
+    name: Name
+    description: str | None = None
+    components_list: list[UUID] | None = None
+    flows_list: list[UUID] | None = None
+
+
+class ProjectController(Controller):
+    """Commands go to `Projects`, questions to the views."""
+
+    path = ["/projects", "/folders"]  # noqa: RUF012 - as Litestar declares it
+    tags = ("Projects",)
+
+    @post("/", status_code=201)
+    async def open(
+        self,
+        data: RequestBody[NewProject],
+        actor: NamedDependency[Actor],
+        projects: NamedDependency[Projects],
+        cause: NamedDependency[Cause],
+        answers: NamedDependency[Answers],
+    ) -> ProjectRead:
+        """Open a project under the name asked for, or the next one free."""
+        done = await projects.open(
+            actor,
+            data.name,
+            description=data.description,
+            flows=[*(data.flows_list or ()), *(data.components_list or ())],
+            cause=cause,
+        )
+        await answers.settle(done.position)
+        return project_read(done.result)
+
+    @get("/")
+    async def many(
+        self,
+        actor: NamedDependency[Actor],
+        project_views: NamedDependency[ProjectViews],
+    ) -> list[ProjectRead]:
+        """List one's projects, the first one first."""
+        rows = await project_views.of(person(actor))
+        return [project_read(row) for row in first_named_first(rows, FIRST_PROJECT)]
+
+    @get("/{project_id:str}")
+    async def one(
+        self,
+        request: AnyRequest,
+        project_id: FromPath[UUID],
+        actor: NamedDependency[Actor],
+        project_views: NamedDependency[ProjectViews],
+        flow_views: NamedDependency[FlowViews],
+        documents: NamedDependency[Documents],
+        page: FromQuery[int | None] = None,
+        size: FromQuery[int | None] = None,
+        is_component: FromQuery[bool] = False,  # noqa: FBT002 - a query parameter
+        is_flow: FromQuery[bool] = False,  # noqa: FBT002 - a query parameter
+        search: FromQuery[str] = "",
+    ) -> Response[bytes]:
+        """Show a project with its flows: all, or a page of those that match."""
+        row = await _mine(actor, project_id, project_views)
+        project = msgspec.to_builtins(project_read(row))
+        if page is None and size is None:
+            rows = await flow_views.of_owner(row.owner, project=row.id)
+            return await gzipped(request, project | {"flows": await _read(rows, documents)})
+        page, size = bounded_page(page or 1, size or 50)
+        rows, total = await flow_views.page(
+            row.owner,
+            row.id,
+            page=page,
+            size=size,
+            search=search,
+            is_component=_only(is_component=is_component, is_flow=is_flow),
+        )
+        flows = page_of(
+            await _read(rows, documents), total=total, page=page, size=size
+        )
+        return await gzipped(request, {"folder": project, "flows": flows})
+
+    @patch("/{project_id:str}")
+    async def change(
+        self,
+        project_id: FromPath[UUID],
+        data: RequestBody[ProjectChange],
+        actor: NamedDependency[Actor],
+        projects: NamedDependency[Projects],
+        cause: NamedDependency[Cause],
+        answers: NamedDependency[Answers],
+    ) -> ProjectRead:
+        """Rename a project, or say which flows lie in it."""
+        done = await projects.change(actor, project_id, data, cause=cause)
+        await answers.settle(done.position)
+        return project_read(done.result)
+
+    @delete("/{project_id:str}", status_code=204)
+    async def remove(
+        self,
+        project_id: FromPath[UUID],
+        actor: NamedDependency[Actor],
+        projects: NamedDependency[Projects],
+        cause: NamedDependency[Cause],
+        answers: NamedDependency[Answers],
+    ) -> None:
+        """Delete a project with its flows."""
+        done = await projects.delete(actor, project_id, cause=cause)
+        await answers.settle(done.position)
+
+    @get("/download/{project_id:str}")
+    async def download(
+        self,
+        project_id: FromPath[UUID],
+        actor: NamedDependency[Actor],
+        project_views: NamedDependency[ProjectViews],
+        flow_views: NamedDependency[FlowViews],
+        documents: NamedDependency[Documents],
+    ) -> Response[bytes]:
+        """Hand out a project's flows as one file, without their secrets."""
+        row = await _mine(actor, project_id, project_views)
+        rows = await flow_views.of_owner(row.owner, project=row.id)
+        if not rows:
+            raise Refusal(404, "No flows found in project")
+        files = [await exported(flow, documents) for flow in rows]
+        return await asyncio.to_thread(zipped, files, name=row.name)
+
+    @post("/upload", status_code=201)
+    async def upload(
+        self,
+        data: MultipartBody[dict[str, Any]],
+        actor: NamedDependency[Actor],
+        projects: NamedDependency[Projects],
+        flow_views: NamedDependency[FlowViews],
+        documents: NamedDependency[Documents],
+        max_json: NamedDependency[int],
+        cause: NamedDependency[Cause],
+        answers: NamedDependency[Answers],
+    ) -> list[FlowRead]:
+        """Open a project with the flows of a file."""
+        file = project_in(await uploaded_json(data, limit=max_json))
+        done = await projects.open(
+            actor,
+            file.name,
+            description=file.description,
+            bring=file.flows,
+            cause=cause,
+        )
+        await answers.settle(done.position)
+        rows = await flow_views.of_owner(person(actor), project=done.result.id)
+        return await _read(rows, documents)
+
+
+async def _mine(actor: Actor, project_id: UUID, views: ProjectViews) -> ProjectRow:
+    row = await views.get(project_id)
+    if row is None or not owns(actor, row.owner):
+        raise NotFoundError("project", project_id)
+    return row
+
+
+async def _read(rows: list[FlowRow], documents: Documents) -> list[FlowRead]:
+    return [await shown(row, documents) for row in rows]
+
+
+def _only(*, is_component: bool, is_flow: bool) -> bool | None:
+    """Return which kind is asked for; both or neither mean either."""
+    return None if is_component == is_flow else is_component

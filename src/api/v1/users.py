@@ -1,0 +1,187 @@
+"""Users: sign-up, oneself, and what superusers do with others."""
+
+from datetime import UTC, datetime
+from typing import Any
+from uuid import UUID
+
+import msgspec
+from litestar import Controller, Response, delete, get, patch, post
+from litestar.di import NamedDependency
+from litestar.params import FromPath, FromQuery, RequestBody
+
+from api.problems import Refusal
+from api.requests import Answers
+from api.security import PUBLIC, superuser
+from application.permissions import PrivilegeError
+from application.ports import Actor, Cause
+from application.users import NothingChangedError, Profile, Users
+from domain.user.user import User
+from projections.users.views import UserRow, UserViews
+
+OPTINS = {"github_starred": False, "dialog_dismissed": False, "discord_clicked": False}
+
+
+class SignUp(msgspec.Struct, frozen=True, kw_only=True):
+    """Somebody who wants to join."""
+
+    username: str
+    password: str
+    optins: dict[str, bool] | None = None
+
+
+class NewPassword(msgspec.Struct, frozen=True, kw_only=True):
+    """The password that is to be."""
+
+    password: str | None = None
+
+
+class UserRead(msgspec.Struct, frozen=True, kw_only=True):
+    """A user as clients see them."""
+
+    id: UUID
+    username: str
+    profile_image: str | None
+    store_api_key: str | None = None
+    is_active: bool
+    is_superuser: bool
+    create_at: str
+    updated_at: str
+    last_login_at: str | None
+    optins: dict[str, bool]
+
+
+class UserController(Controller):
+    """Commands go to `Users`, questions to the view."""
+
+    path = "/users"
+    tags = ("Users",)
+
+    @get("/whoami")
+    async def whoami(
+        self, actor: NamedDependency[Actor], user_views: NamedDependency[UserViews]
+    ) -> UserRead:
+        """Say who asks."""
+        row = await user_views.get(actor.user) if actor.user else None
+        if row is None:
+            raise Refusal(404, "User not found")
+        return read(row)
+
+    @get("/", guards=[superuser])
+    async def many(
+        self,
+        user_views: NamedDependency[UserViews],
+        skip: FromQuery[int] = 0,
+        limit: FromQuery[int] = 10,
+    ) -> dict[str, Any]:
+        """List users, for superusers."""
+        rows, total = await user_views.page(
+            skip=max(skip, 0), limit=min(max(limit, 0), 1000)
+        )
+        return {"total_count": total, "users": [read(row) for row in rows]}
+
+    @post("/", status_code=201, opt=PUBLIC)
+    async def sign_up(
+        self,
+        data: RequestBody[SignUp],
+        users: NamedDependency[Users],
+        user_views: NamedDependency[UserViews],
+        new_user_is_active: NamedDependency[bool],
+        cause: NamedDependency[Cause],
+        answers: NamedDependency[Answers],
+    ) -> UserRead:
+        """Join; a superuser may have to agree before one can sign in."""
+        done = await users.register(
+            data.username, data.password, active=new_user_is_active, cause=cause
+        )
+        await answers.settle(done.position)
+        return read(await user_views.get(done.result.id) or as_row(done.result))
+
+    @patch("/{user_id:str}")
+    async def change(
+        self,
+        user_id: FromPath[UUID],
+        data: RequestBody[Profile],
+        actor: NamedDependency[Actor],
+        users: NamedDependency[Users],
+        user_views: NamedDependency[UserViews],
+        cause: NamedDependency[Cause],
+        answers: NamedDependency[Answers],
+    ) -> Response[UserRead | None]:
+        """Change a profile; superusers may change more, and others'."""
+        try:
+            done = await users.change(actor, user_id, data, cause=cause)
+        except PrivilegeError:
+            raise Refusal(403, "Permission denied") from None
+        except NothingChangedError:
+            return Response(None, status_code=304)
+        await answers.settle(done.position)
+        row = await user_views.get(user_id)
+        return Response(read(row or as_row(done.result)))
+
+    @patch("/{user_id:str}/reset-password")
+    async def reset_password(
+        self,
+        user_id: FromPath[UUID],
+        data: RequestBody[NewPassword],
+        actor: NamedDependency[Actor],
+        users: NamedDependency[Users],
+        user_views: NamedDependency[UserViews],
+        cause: NamedDependency[Cause],
+        answers: NamedDependency[Answers],
+    ) -> UserRead:
+        """Give oneself another password."""
+        done = await users.reset_password(
+            actor, user_id, data.password or "", cause=cause
+        )
+        await answers.settle(done.position)
+        return read(await user_views.get(user_id) or as_row(done.result))
+
+    @delete("/{user_id:str}", status_code=200)
+    async def remove(
+        self,
+        user_id: FromPath[UUID],
+        actor: NamedDependency[Actor],
+        users: NamedDependency[Users],
+        cause: NamedDependency[Cause],
+        answers: NamedDependency[Answers],
+    ) -> dict[str, str]:
+        """Erase an account, for superusers."""
+        done = await users.delete(actor, user_id, cause=cause)
+        await answers.settle(done.position)
+        return {"detail": "User deleted"}
+
+
+def read(row: UserRow) -> UserRead:
+    """Return a user in the shape that clients read."""
+    return UserRead(
+        id=row.id,
+        username=row.username,
+        profile_image=row.profile_image,
+        is_active=row.is_active,
+        is_superuser=row.is_superuser,
+        create_at=naive(row.created_at),
+        updated_at=naive(row.updated_at),
+        last_login_at=naive(row.last_login_at) if row.last_login_at else None,
+        optins=OPTINS | (row.optins or {}),
+    )
+
+
+def naive(at: datetime) -> str:
+    """Return a time as most routes write it: UTC without saying so."""
+    return at.astimezone(UTC).replace(tzinfo=None).isoformat(timespec="microseconds")
+
+
+def as_row(user: User) -> UserRow:
+    """Return what the view will say of *user* once it has caught up."""
+    now = datetime.now(UTC)
+    return UserRow(
+        id=user.id,
+        username=user.username,
+        profile_image=user.profile_image,
+        is_active=user.active,
+        is_superuser=user.superuser,
+        created_at=now,
+        updated_at=now,
+        last_login_at=None,
+        optins=user.optins,
+    )

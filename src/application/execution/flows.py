@@ -1,0 +1,100 @@
+"""Flows on their way into runs: the exact head version, for those who may run it."""
+
+import asyncio
+from collections import OrderedDict
+from typing import Protocol
+from uuid import UUID
+
+import msgspec
+
+from application.permissions import NotFoundError, Permissions
+from application.ports import Actor, Claims, EventStore
+from domain.flow.flow import Flow
+from domain.kernel import Json
+
+KEPT = 64
+
+
+class FlowToRun(msgspec.Struct, frozen=True, kw_only=True):
+    """One version of a flow; its document holds secrets by reference."""
+
+    id: UUID
+    owner: UUID
+    name: str
+    version: int
+    document: Json
+
+
+class FlowsToRun(Protocol):
+    """The flows that may be run."""
+
+    async def head(self, actor: Actor, flow_id: UUID) -> FlowToRun:
+        """Return *actor*'s flow as it stands now, or raise `NotFoundError`."""
+        ...
+
+    async def named(self, actor: Actor, identifier: str) -> FlowToRun:
+        """Return *actor*'s flow by its id or endpoint name, as it stands now."""
+        ...
+
+
+class StoredFlows(FlowsToRun):
+    """
+    Flows out of their streams.
+
+    The last ones used are kept and brought up to date by what was recorded since:
+    a busy flow is not read from its beginning for every run.
+    """
+
+    def __init__(
+        self, store: EventStore, permissions: Permissions, claims: Claims
+    ) -> None:
+        self._store = store
+        self._permissions = permissions
+        self._claims = claims
+        self._kept: OrderedDict[UUID, Flow] = OrderedDict()
+        self._turns: dict[UUID, asyncio.Lock] = {}
+
+    async def head(self, actor: Actor, flow_id: UUID) -> FlowToRun:
+        """Return *actor*'s flow as it stands now."""
+        await self._permissions.require(actor, "flow", flow_id)
+        turn = self._turns.setdefault(flow_id, asyncio.Lock())
+        async with turn:
+            flow = await self._current(flow_id)
+        if flow.deleted:
+            raise NotFoundError("flow", flow_id)
+        return FlowToRun(
+            id=flow.id,
+            owner=flow.owner,
+            name=flow.name,
+            version=flow.version,
+            document=flow.document,
+        )
+
+    async def named(self, actor: Actor, identifier: str) -> FlowToRun:
+        """Return *actor*'s flow by its id or endpoint name."""
+        try:
+            flow_id: UUID | None = UUID(identifier)
+        except ValueError:
+            key = f"{actor.user}/{identifier}"
+            flow_id = await self._claims.holder("endpoint", key)
+        if flow_id is None:
+            raise NotFoundError("flow", identifier)
+        return await self.head(actor, flow_id)
+
+    async def _current(self, flow_id: UUID) -> Flow:
+        kept = self._kept.get(flow_id)
+        if kept is None:
+            kept = await self._store.load(Flow, flow_id)
+        else:
+            news = await self._store.read_stream("core", flow_id, after=kept.version)
+            while news:
+                kept.replay(*(recorded.event for recorded in news))  # type: ignore[arg-type]  # a flow's stream
+                news = await self._store.read_stream(
+                    "core", flow_id, after=kept.version
+                )
+        self._kept[flow_id] = kept
+        self._kept.move_to_end(flow_id)
+        while len(self._kept) > KEPT:
+            dropped, _ = self._kept.popitem(last=False)
+            self._turns.pop(dropped, None)
+        return kept

@@ -1,0 +1,1 @@
+"""Where large contents lie: by their SHA-256, written once."""

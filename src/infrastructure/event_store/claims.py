@@ -1,0 +1,33 @@
+"""Who bears a name, read from PostgreSQL."""
+
+from typing import override
+from uuid import UUID
+
+from application.ports import Claims
+from infrastructure.postgres import Database
+
+LIMIT = 10_000
+
+
+class PostgresClaims(Claims):
+    def __init__(self, database: Database) -> None:
+        self._pool = database.pool
+
+    @override
+    async def holder(self, kind: str, key: str) -> UUID | None:
+        async with self._pool.connection() as connection:
+            found = await connection.execute(
+                "SELECT holder FROM es.claims WHERE kind = %s AND key = %s", [kind, key]
+            )
+            row = await found.fetchone()
+        return row[0] if row else None
+
+    @override
+    async def taken(self, kind: str, prefix: str) -> list[str]:
+        async with self._pool.connection() as connection:
+            found = await connection.execute(
+                "SELECT key FROM es.claims WHERE kind = %s AND key >= %s"
+                " AND starts_with(key, %s) ORDER BY key LIMIT %s",
+                [kind, prefix, prefix, LIMIT],
+            )
+            return [key for (key,) in await found.fetchall()]

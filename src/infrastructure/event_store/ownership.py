@@ -1,0 +1,33 @@
+"""Who owns what, read from PostgreSQL."""
+
+from typing import override
+from uuid import UUID
+
+from application.ports import Owned, Ownership
+from infrastructure.postgres import Database
+
+
+class PostgresOwnership(Ownership):
+    def __init__(self, database: Database) -> None:
+        self._pool = database.pool
+
+    @override
+    async def of(self, resource: UUID) -> Owned | None:
+        async with self._pool.connection() as connection:
+            found = await connection.execute(
+                "SELECT resource, kind, owner, project FROM es.ownership"
+                " WHERE resource = %s",
+                [resource],
+            )
+            row = await found.fetchone()
+        return Owned(*row) if row else None
+
+    @override
+    async def in_project(self, project: UUID, kind: str) -> list[UUID]:
+        async with self._pool.connection() as connection:
+            found = await connection.execute(
+                "SELECT resource FROM es.ownership WHERE project = %s AND kind = %s"
+                " ORDER BY resource",
+                [project, kind],
+            )
+            return [resource for (resource,) in await found.fetchall()]

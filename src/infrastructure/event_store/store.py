@@ -1,0 +1,193 @@
+"""The event store on PostgreSQL: two logs, a writer each, and reads by the pool."""
+
+from collections.abc import Callable, Sequence
+from functools import partial
+from typing import Any, override
+from uuid import UUID
+
+from psycopg.rows import TupleRow
+
+from application.ports import (
+    Attached,
+    Cause,
+    EventStore,
+    IdempotencyKeyReusedError,
+    Position,
+    Recorded,
+    Saved,
+    StreamNotFoundError,
+)
+from domain.kernel import Aggregate, Log
+from infrastructure.event_store.command import (
+    NOBODY,
+    compose,
+    position_in,
+    read_metadata,
+    settle,
+)
+from infrastructure.event_store.mapper import MsgspecMapper
+from infrastructure.event_store.notifier import Notifier
+from infrastructure.event_store.statements import SESSION, STATEMENTS
+from infrastructure.event_store.writer import Limits, Writer
+from infrastructure.postgres import Database
+
+PAGE = 2000
+"""How many events of a stream are read at once when it is replayed."""
+LOGS: tuple[Log, ...] = ("core", "runs")
+
+
+class PostgresEventStore(EventStore):
+    """
+    Streams in PostgreSQL, appended in groups.
+
+    Callbacks in ``on_append`` are called after each commit of this process.
+    """
+
+    def __init__(
+        self,
+        database: Database,
+        *,
+        mapper: MsgspecMapper | None = None,
+        limits: Limits | None = None,
+    ) -> None:
+        self.on_append: list[Callable[[Log, Position], None]] = []
+        self._pool = database.pool
+        self._mapper = mapper or MsgspecMapper()
+        self._notifier = Notifier(database.dsn)
+        self._writers = {
+            log: Writer(
+                log,
+                database.dsn,
+                limits=limits or Limits(),
+                committed=partial(self._committed, log),
+            )
+            for log in LOGS
+        }
+
+    async def start(self) -> None:
+        """Connect the writers and begin to write."""
+        await self._notifier.start()
+        for writer in self._writers.values():
+            await writer.start()
+
+    async def stop(self) -> None:
+        """Write what was accepted, then disconnect."""
+        for writer in self._writers.values():
+            await writer.stop()
+        await self._notifier.stop()
+
+    @override
+    async def load[A: Aggregate[Any]](
+        self, kind: type[A], aggregate_id: UUID, *, version: int | None = None
+    ) -> A:
+        aggregate = kind(aggregate_id)
+        decode = self._mapper.decode
+        while True:
+            left = PAGE if version is None else min(PAGE, version - aggregate.version)
+            rows = await self._read(
+                STATEMENTS[kind.log]["replay"],
+                stream=aggregate_id,
+                after=aggregate.version,
+                limit=left,
+            )
+            aggregate.replay(*[decode(*row) for row in rows])
+            if len(rows) < PAGE:
+                break
+        if aggregate.version == 0:
+            raise StreamNotFoundError(aggregate_id)
+        return aggregate
+
+    @override
+    async def save(
+        self,
+        *aggregates: Aggregate[Any],
+        cause: Cause,
+        attached: Attached | None = None,
+        answer: bytes = b"",
+        anywhere: Sequence[Aggregate[Any]] = (),
+    ) -> Saved:
+        command = compose(
+            self._mapper,
+            expecting=aggregates,
+            anywhere=anywhere,
+            cause=cause,
+            attached=attached,
+            answer=answer,
+        )
+        if command.empty:
+            return Saved(Position(), answer)
+        saved = await self._writers[command.log].append(command)
+        if not saved.repeated:
+            settle(command, (*aggregates, *anywhere))
+        return saved
+
+    @override
+    async def answered(self, cause: Cause) -> Saved | None:
+        if not cause.idempotent:
+            return None
+        rows = await self._read(
+            SESSION["answered"], id=cause.command_id, actor=cause.actor.user or NOBODY
+        )
+        if any(request_hash != cause.request_hash for _, request_hash, _, _ in rows):
+            raise IdempotencyKeyReusedError
+        for log, _, answer, position in rows:
+            return Saved(position_in(log, position), answer, repeated=True)
+        return None
+
+    @override
+    async def read_stream(
+        self, log: Log, stream: UUID, *, after: int = 0, limit: int = 1000
+    ) -> list[Recorded]:
+        rows = await self._read(
+            STATEMENTS[log]["read_stream"], stream=stream, after=after, limit=limit
+        )
+        return self._recorded(log, rows)
+
+    @override
+    async def read_log(
+        self, log: Log, *, after: int = 0, limit: int = 1000
+    ) -> list[Recorded]:
+        rows = await self._read(STATEMENTS[log]["read_log"], after=after, limit=limit)
+        return self._recorded(log, rows)
+
+    @override
+    async def head(self) -> Position:
+        [(core, runs)] = await self._read(SESSION["head"])
+        return Position(core, runs)
+
+    async def _read(self, statement: bytes, **parameters: object) -> list[TupleRow]:
+        async with (
+            self._pool.connection() as connection,
+            connection.cursor(binary=True) as cursor,
+        ):
+            await cursor.execute(statement, parameters)
+            return await cursor.fetchall()
+
+    def _recorded(self, log: Log, rows: Sequence[TupleRow]) -> list[Recorded]:
+        read = self._mapper.read
+        return [
+            Recorded(
+                log=log,
+                stream=stream,
+                version=version,
+                position=position,
+                at=at,
+                event=read(topic, schema_version, state),
+                metadata=read_metadata(metadata),
+            )
+            for (
+                stream,
+                version,
+                position,
+                at,
+                topic,
+                schema_version,
+                state,
+                metadata,
+            ) in rows
+        ]
+
+    def _committed(self, log: Log, position: Position) -> None:
+        for told in self.on_append:
+            told(log, position)
+        self._notifier.tell(position)

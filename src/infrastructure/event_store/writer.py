@@ -1,0 +1,263 @@
+"""The one writer of a log in this process: while a commit is under way, saves queue."""
+
+import asyncio
+import logging
+from collections import deque
+from collections.abc import Callable, Sequence
+from contextlib import suppress
+from time import monotonic
+
+import msgspec
+import psycopg
+from psycopg import AsyncConnection, errors
+
+from application.ports import Position, Saved, StoreBusyError
+from domain.kernel import Log
+from infrastructure.event_store import batch
+from infrastructure.event_store.command import Command
+from infrastructure.event_store.statements import SESSION
+from infrastructure.postgres import connection_string
+
+logger = logging.getLogger(__name__)
+
+SCANNED = 4
+"""How many batches' worth of the queue are searched for commands that can join."""
+PATIENCE = 3
+"""How often a batch is tried again when others were in its way."""
+IN_THE_WAY = (errors.LockNotAvailable, errors.DeadlockDetected, errors.UniqueViolation)
+"""Errors that say nothing against the commands themselves, so far."""
+
+
+class OutcomeUnknownError(Exception):
+    """The connection broke during the commit and could not be restored in time."""
+
+
+class Limits(msgspec.Struct, frozen=True, kw_only=True):
+    """How much one writer takes on, and how long it waits (seconds)."""
+
+    batch_commands: int = 256
+    batch_bytes: int = 1024 * 1024
+    queued_commands: int = 4096
+    queued_bytes: int = 64 * 1024 * 1024
+    lock_timeout: float = 2.0
+    statement_timeout: float = 5.0
+    give_up_after: float = 20.0
+
+
+class _Waiting:
+    """A command, and the caller who waits for it."""
+
+    def __init__(self, command: Command) -> None:
+        self.command = command
+        self.touched = frozenset(command.touched())
+        self.saved: asyncio.Future[Saved] = asyncio.get_running_loop().create_future()
+        self.in_doubt = False
+
+    def settle(self, outcome: Saved | Exception) -> None:
+        if self.saved.done():  # the caller was cancelled and does not wait any more
+            return
+        if isinstance(outcome, Saved):
+            self.saved.set_result(outcome)
+        else:
+            self.saved.set_exception(outcome)
+
+
+class Writer:
+    """Takes commands one by one and commits them many at a time."""
+
+    def __init__(
+        self,
+        log: Log,
+        dsn: str,
+        *,
+        limits: Limits,
+        committed: Callable[[Position], None],
+    ) -> None:
+        self._log = log
+        self._dsn = connection_string(dsn)
+        self._limits = limits
+        self._committed = committed
+        self._queue: deque[_Waiting] = deque()
+        self._queued_bytes = 0
+        self._wake = asyncio.Event()
+        self._stopping = False
+        self._task: asyncio.Task[None] | None = None
+        self._connection: batch.Connection | None = None
+        self._backend: int | None = None
+
+    async def start(self) -> None:
+        """Connect, so that a wrong address is known now, and begin to write."""
+        await self._connected()
+        self._task = asyncio.create_task(self._write(), name=f"writer of {self._log}")
+
+    async def stop(self) -> None:
+        """Write what is queued, take nothing more, and disconnect."""
+        self._stopping = True
+        self._wake.set()
+        if self._task is not None:
+            await self._task
+        await self._disconnect()
+
+    async def append(self, command: Command) -> Saved:
+        """Queue *command* and wait until it is durable, or refused."""
+        full = (
+            len(self._queue) >= self._limits.queued_commands
+            or self._queued_bytes >= self._limits.queued_bytes
+        )
+        if full or self._stopping or self._task is None:
+            raise StoreBusyError
+        waiting = _Waiting(command)
+        self._queue.append(waiting)
+        self._queued_bytes += command.size
+        self._wake.set()
+        return await waiting.saved
+
+    async def _write(self) -> None:
+        while True:
+            # Those who were just answered may have the next command ready.
+            await asyncio.sleep(0)
+            taken = self._take()
+            if taken:
+                await self._commit(taken)
+            elif self._stopping:
+                return
+            else:
+                self._wake.clear()
+                await self._wake.wait()
+
+    def _take(self) -> list[_Waiting]:
+        """Choose the next batch: in order, small enough, and of disjoint commands."""
+        taken: list[_Waiting] = []
+        passed: list[_Waiting] = []
+        touched: set[object] = set()
+        size = 0
+        limits = self._limits
+        while self._queue and len(taken) < limits.batch_commands:
+            waiting = self._queue[0]
+            fits = not taken or size + waiting.command.size <= limits.batch_bytes
+            if not fits or len(passed) >= SCANNED * limits.batch_commands:
+                break
+            self._queue.popleft()
+            if waiting.saved.done():
+                self._queued_bytes -= waiting.command.size
+            elif touched.isdisjoint(waiting.touched):
+                taken.append(waiting)
+                size += waiting.command.size
+            else:
+                passed.append(waiting)
+            touched |= waiting.touched
+        self._queue.extendleft(reversed(passed))
+        self._queued_bytes -= size
+        return taken
+
+    async def _commit(self, taken: Sequence[_Waiting]) -> None:
+        """See to it that everyone in *taken* is answered."""
+        deadline = monotonic() + self._limits.give_up_after
+        pause, tries = 0.01, 0
+        while taken:
+            try:
+                await self._attempt(taken)
+            except Exception as error:  # noqa: BLE001 - whatever it is, somebody waits
+                lost = await self._recovered(error)
+                tries += not lost
+                for waiting in taken:  # if it was not lost, it was rolled back
+                    waiting.in_doubt = waiting.in_doubt and lost
+                if lost and monotonic() < deadline:
+                    await asyncio.sleep(pause)
+                    pause = min(pause * 2, 1.0)
+                elif lost or not isinstance(error, IN_THE_WAY) or tries >= PATIENCE:
+                    await self._divide(taken, error, lost=lost)
+            taken = [waiting for waiting in taken if not waiting.saved.done()]
+
+    async def _divide(
+        self, taken: Sequence[_Waiting], error: Exception, *, lost: bool
+    ) -> None:
+        """Find the command that *error* is about, so that no other fails with it."""
+        if lost or isinstance(error, errors.LockNotAvailable):
+            logger.error("The log %s cannot be written: %s", self._log, error)
+            for waiting in taken:
+                unknown = OutcomeUnknownError() if waiting.in_doubt else None
+                waiting.settle(unknown or StoreBusyError())
+        elif len(taken) == 1:
+            taken[0].settle(error)
+        else:
+            middle = len(taken) // 2
+            await self._commit(taken[:middle])
+            await self._commit(taken[middle:])
+
+    async def _attempt(self, taken: Sequence[_Waiting]) -> None:
+        connection = await self._connected()
+        doubtful = [waiting for waiting in taken if waiting.in_doubt]
+        if doubtful:
+            await self._resolve(connection, doubtful)
+            taken = [waiting for waiting in taken if not waiting.saved.done()]
+        for waiting in taken:
+            waiting.in_doubt = True
+        commands = [waiting.command for waiting in taken]
+        outcomes = await batch.append(connection, self._log, commands)
+        for waiting, outcome in zip(taken, outcomes, strict=True):
+            waiting.settle(outcome)
+        self._tell(outcomes)
+
+    async def _resolve(
+        self, connection: batch.Connection, doubtful: Sequence[_Waiting]
+    ) -> None:
+        commands = [waiting.command for waiting in doubtful]
+        stored = await batch.recognise(connection, self._log, commands)
+        for number, waiting in enumerate(doubtful):
+            waiting.in_doubt = False
+            if number in stored:
+                waiting.settle(stored[number])
+        self._tell(list(stored.values()))
+
+    def _tell(self, outcomes: Sequence[batch.Outcome]) -> None:
+        last = Position()
+        for outcome in outcomes:
+            if isinstance(outcome, Saved) and not outcome.repeated:
+                last = last.upto(outcome.position)
+        if last != Position():
+            self._committed(last)
+
+    async def _recovered(self, error: Exception) -> bool:
+        """Make the connection usable again; tell whether it was lost instead."""
+        connection = self._connection
+        if connection is None:
+            return True
+        with suppress(psycopg.Error):
+            await connection.rollback()
+        if connection.closed or isinstance(error, errors.ReadOnlySqlTransaction):
+            await self._disconnect()
+            return True
+        return False
+
+    async def _connected(self) -> batch.Connection:
+        if self._connection is None or self._connection.closed:
+            connection: batch.Connection = await AsyncConnection.connect(
+                self._dsn, autocommit=True
+            )
+            try:
+                await self._prepare(connection)
+            except BaseException:
+                await connection.close()
+                raise
+            self._connection = connection
+        return self._connection
+
+    async def _prepare(self, connection: batch.Connection) -> None:
+        limits = self._limits
+        connection.prepare_threshold = 2
+        await connection.execute(
+            SESSION["session"],
+            {
+                "lock": f"{limits.lock_timeout * 1000:.0f}",
+                "statement": f"{limits.statement_timeout * 1000:.0f}",
+            },
+        )
+        if self._backend is not None:
+            await connection.execute(SESSION["end_predecessor"], {"pid": self._backend})
+        self._backend = connection.info.backend_pid
+
+    async def _disconnect(self) -> None:
+        if self._connection is not None:
+            await self._connection.close()
+            self._connection = None

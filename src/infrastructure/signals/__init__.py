@@ -1,0 +1,1 @@
+"""Ephemeral words between those who work and those who watch."""

@@ -1,0 +1,174 @@
+"""A small aggregate for each log, and the event stores it is kept in."""
+
+from collections.abc import Awaitable, Callable
+from typing import ClassVar, override
+from uuid import UUID, uuid4
+
+import msgspec
+
+from application.ports import (
+    SYSTEM,
+    Actor,
+    Canvas,
+    Cause,
+    Claims,
+    Content,
+    EventStore,
+    Leases,
+    Ownership,
+    Sealed,
+)
+from domain.kernel import Aggregate, ContentRef, Event, Log
+from domain.project.events import ProjectOpened, ProjectRenamed
+from domain.thread.events import ThreadOpened, ThreadRenamed
+from infrastructure.event_store.canvas import PostgresCanvas
+from infrastructure.event_store.claims import PostgresClaims
+from infrastructure.event_store.leases import PostgresLeases
+from infrastructure.event_store.memory import MemoryEventStore
+from infrastructure.event_store.ownership import PostgresOwnership
+from infrastructure.event_store.store import PostgresEventStore
+from infrastructure.postgres import Database
+
+OWNER = UUID(int=7)
+SOMEONE = Actor(user=UUID(int=8))
+
+
+class Named(Aggregate[Event]):
+    """It has names, one after another, and lives in the core log."""
+
+    def __init__(self, aggregate_id: UUID) -> None:
+        super().__init__(aggregate_id)
+        self.names: list[str] = []
+
+    @classmethod
+    def called(cls, *names: str, at: UUID | None = None) -> "Named":
+        named = cls(at or uuid4())
+        for name in names:
+            named.call(name)
+        return named
+
+    def call(self, name: str) -> None:
+        self._record(
+            ProjectRenamed(name=name)
+            if self.version
+            else ProjectOpened(owner=OWNER, name=name)
+        )
+
+    @override
+    def _apply(self, event: Event) -> None:
+        if isinstance(event, ProjectOpened | ProjectRenamed):
+            self.names.append(event.name)
+
+
+class Talk(Aggregate[Event]):
+    """The same in the log of runs."""
+
+    log: ClassVar[Log] = "runs"
+
+    def __init__(self, aggregate_id: UUID) -> None:
+        super().__init__(aggregate_id)
+        self.names: list[str] = []
+
+    @classmethod
+    def opened(cls, at: UUID | None = None) -> "Talk":
+        talk = cls(at or uuid4())
+        talk._record(ThreadOpened(flow=OWNER, session="first", owner=OWNER))
+        return talk
+
+    def say(self, word: str) -> None:
+        self._record(ThreadRenamed(session=word))
+
+    @override
+    def _apply(self, event: Event) -> None:
+        if isinstance(event, ThreadOpened | ThreadRenamed):
+            self.names.append(event.session)
+
+
+class Stored(msgspec.Struct, frozen=True):
+    """An event store and all that is kept beside it."""
+
+    store: EventStore
+    claims: Claims
+    ownership: Ownership
+    leases: Leases
+    canvas: Canvas
+    contents: Callable[[], Awaitable[dict[UUID, Content]]]
+    secrets: Callable[[], Awaitable[dict[UUID, Sealed]]]
+    heard: list[tuple[str, int]]
+
+
+def because(
+    *,
+    actor: Actor = SYSTEM,
+    key: UUID | None = None,
+    request: bytes = b"",
+) -> Cause:
+    """Return a cause; with a *key* the command is idempotent."""
+    return Cause(
+        actor=actor,
+        command_id=key or uuid4(),
+        correlation_id=uuid4(),
+        idempotent=key is not None,
+        request_hash=request,
+    )
+
+
+def content(subject: UUID = OWNER, *, sealed: bytes = b"\x00sealed\xff") -> Content:
+    return Content(ContentRef(uuid4(), "d1ge57", len(sealed)), subject, sealed)
+
+
+def in_memory(store: MemoryEventStore) -> Stored:
+    async def contents() -> dict[UUID, Content]:
+        return dict(store.content_rows)
+
+    async def secrets() -> dict[UUID, Sealed]:
+        return dict(store.vault_rows)
+
+    stored = Stored(
+        store=store,
+        claims=store.claims,
+        ownership=store.ownership,
+        leases=store.leases,
+        canvas=store.canvas,
+        contents=contents,
+        secrets=secrets,
+        heard=[],
+    )
+    store.on_append.append(
+        lambda log, at: stored.heard.append((log, at.core or at.runs))
+    )
+    return stored
+
+
+def on_postgres(store: PostgresEventStore, database: Database) -> Stored:
+    async def contents() -> dict[UUID, Content]:
+        async with database.pool.connection() as connection:
+            rows = await connection.execute(
+                "SELECT id, digest, size, subject, sealed, address FROM es.contents"
+            )
+            return {
+                of: Content(ContentRef(of, digest, size), subject, sealed, address)
+                for of, digest, size, subject, sealed, address in await rows.fetchall()
+            }
+
+    async def secrets() -> dict[UUID, Sealed]:
+        async with database.pool.connection() as connection:
+            rows = await connection.execute(
+                "SELECT id, subject, kind, sealed FROM es.vault"
+            )
+            return {row[0]: Sealed(*row) for row in await rows.fetchall()}
+
+    stored = Stored(
+        store=store,
+        claims=PostgresClaims(database),
+        ownership=PostgresOwnership(database),
+        leases=PostgresLeases(database),
+        canvas=PostgresCanvas(database),
+        contents=contents,
+        secrets=secrets,
+        heard=[],
+    )
+    store.on_append.append(
+        lambda log, at: stored.heard.append((log, at.core or at.runs))
+    )
+    return stored

@@ -1,0 +1,216 @@
+"""A newcomer in the browser: sign in, bring a flow, chat, and watch its events."""
+
+import shutil
+from collections.abc import AsyncIterator, Iterator
+from pathlib import Path
+
+import httpx
+import pytest
+from playwright.async_api import (
+    Browser,
+    BrowserContext,
+    ConsoleMessage,
+    Page,
+    async_playwright,
+    expect,
+)
+
+from tests.journeys.running import Running, signed_in
+
+ROOT = Path(__file__).parents[2]
+FLOW = ROOT / ".." / "shared" / "flows" / "test-memorychatbotnollm.json"
+BROWSERS = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable")
+CHROMIUM = next(filter(None, map(shutil.which, BROWSERS)), None)
+ARGUMENTS = [
+    "--no-sandbox",
+    "--disable-gpu",
+    "--disable-quic",
+    "--no-first-run",
+    "--disable-background-networking",
+    "--disable-component-update",
+    "--disable-sync",
+]
+
+pytestmark = [
+    pytest.mark.browser,
+    pytest.mark.server,
+    pytest.mark.slow,
+    pytest.mark.timeout(120),
+    pytest.mark.skipif(
+        CHROMIUM is None,
+        reason="no Chromium here (on Debian: apt-get install chromium)",
+    ),
+]
+
+
+@pytest.fixture(scope="session")
+async def browser() -> AsyncIterator[Browser]:
+    async with async_playwright() as playwright:
+        browser = await playwright.chromium.launch(
+            executable_path=CHROMIUM, args=ARGUMENTS
+        )
+        yield browser
+        await browser.close()
+
+
+@pytest.fixture
+async def context(browser: Browser) -> AsyncIterator[BrowserContext]:
+    context = await browser.new_context(viewport={"width": 1280, "height": 800})
+    context.set_default_timeout(20_000)
+    yield context
+    await context.close()
+
+
+@pytest.fixture
+async def page(context: BrowserContext) -> AsyncIterator[Page]:
+    """A page that must end without an error of its own or a broken policy."""
+    page = await context.new_page()
+    errors: list[str] = []
+
+    def note(message: ConsoleMessage) -> None:
+        if message.type == "error" and "Failed to load resource" not in message.text:
+            errors.append(message.text)
+
+    page.on("console", note)
+    page.on("pageerror", lambda error: errors.append(str(error)))
+    yield page
+    assert not errors
+
+
+@pytest.fixture
+def client(server: Running) -> Iterator[httpx.Client]:
+    with signed_in(server, server.username, server.password) as client:
+        yield client
+
+
+async def sign_in(page: Page, server: Running) -> None:
+    await page.goto(server.address)
+    await page.get_by_label("User name").fill(server.username)
+    await page.get_by_label("Password").fill(server.password)
+    await page.get_by_role("button", name="Sign in").click()
+    await expect(page.locator("#who")).to_have_text(server.username)
+
+
+async def say(page: Page, text: str) -> None:
+    await page.get_by_label("Message").fill(text)
+    await page.keyboard.press("Enter")
+
+
+async def until_ended(page: Page, state: str = "succeeded") -> None:
+    await expect(page.locator("#run-state")).to_have_text(state)
+    await expect(page.get_by_role("button", name="Send")).to_be_visible()
+
+
+async def test_the_one_time_link_signs_in_and_leaves_no_trace(
+    page: Page, server: Running
+) -> None:
+    await page.goto(server.link)
+
+    await expect(page.locator("#who")).to_have_text(server.username)
+    assert page.url == f"{server.address}/"
+    await page.reload()
+    await expect(page.locator("#who")).to_have_text(server.username)
+
+
+async def test_a_wrong_password_is_told_and_a_right_one_lets_in(
+    page: Page, server: Running
+) -> None:
+    await page.goto(server.address)
+    await page.get_by_label("User name").fill(server.username)
+    await page.get_by_label("Password").fill("not this one")
+    await page.get_by_role("button", name="Sign in").click()
+    await expect(page.get_by_role("alert")).to_contain_text("Incorrect")
+
+    await sign_in(page, server)
+    await page.get_by_role("button", name="Sign out").click()
+
+    await expect(page.get_by_label("User name")).to_be_visible()
+    await page.reload()
+    await expect(page.get_by_label("User name")).to_be_visible()
+
+
+@pytest.mark.skipif(not FLOW.exists(), reason="needs ../shared/flows")
+async def test_an_uploaded_flow_answers_and_shows_its_events(
+    page: Page, server: Running
+) -> None:
+    await sign_in(page, server)
+    await page.get_by_label("Flow file").set_input_files(FLOW)
+    await expect(page.locator("#flow-name")).to_contain_text("MemoryChatbotNoLLM")
+
+    await say(page, "hello <img src=x onerror=alert(1)>")
+    await until_ended(page)
+
+    messages = page.locator(".message .text")
+    await expect(messages.first).to_have_text("hello <img src=x onerror=alert(1)>")
+    assert await messages.count() == 2
+    tags = await page.locator("#event-list li").evaluate_all(
+        "items => items.map(item => item.dataset.tag)"
+    )
+    assert tags[0] == "run.requested"
+    assert tags[-1] == "run.succeeded"
+    assert tags.count("run.vertex_built") == 5
+    assert tags.count("run.message_emitted") == 2
+
+    await page.locator("[data-tag='run.vertex_built'] summary").first.click()
+    await expect(page.locator("#event-list pre:visible")).to_contain_text("ChatInput")
+
+
+async def test_an_example_streams_and_is_there_after_a_reload(
+    page: Page, server: Running, client: httpx.Client
+) -> None:
+    examples = client.get("/api/v1/flows/basic_examples/").json()
+    name = examples[-1]["name"]
+    await sign_in(page, server)
+    await page.locator("#example-list button", has_text=name).first.click()
+    await expect(page.locator("#flow-name")).to_contain_text(name)
+
+    await say(page, "Tell me something")
+    await until_ended(page)
+    said = await page.locator(".message .text").all_inner_texts()
+    assert len(said) >= 2
+    assert all(said)
+
+    opened = await page.locator("#flow-name").inner_text()
+    await page.reload()
+    await page.locator("[data-flow]", has_text=opened).last.click()
+    await expect(page.locator(".message .text")).to_have_text(said)
+
+
+async def test_two_chats_of_a_flow_are_kept_apart(page: Page, server: Running) -> None:
+    await sign_in(page, server)
+    await page.locator("#example-list button").first.click()
+    await say(page, "In the first chat")
+    await until_ended(page)
+    first = await page.locator("#session").input_value()
+
+    await page.get_by_role("button", name="New chat").click()
+    await say(page, "In the second chat")
+    await until_ended(page)
+    await expect(page.locator(".messages")).not_to_contain_text("In the first chat")
+
+    await page.locator("#session").select_option(first)
+    await expect(page.locator(".messages")).to_contain_text("In the first chat")
+    await expect(page.locator(".messages")).not_to_contain_text("In the second chat")
+
+
+async def test_a_file_that_is_no_flow_is_refused_with_a_sentence(
+    page: Page, server: Running, tmp_path: Path
+) -> None:
+    await sign_in(page, server)
+    broken = tmp_path / "broken.json"
+    broken.write_text("{not json")
+
+    await page.get_by_label("Flow file").set_input_files(broken)
+
+    await expect(page.get_by_role("status")).to_be_visible()
+    await expect(page.locator("#flow-list")).to_be_visible()
+
+
+async def test_nothing_inline_may_run(server: Running) -> None:
+    answer = httpx.get(server.address)
+
+    policy = answer.headers["content-security-policy"]
+    assert "default-src 'none'" in policy
+    assert "unsafe" not in policy
+    assert "<script>" not in answer.text
+    assert " style=" not in answer.text
