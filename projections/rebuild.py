@@ -16,6 +16,8 @@ PAGE = 5000
 CLOSE = 1000
 """How few events may be left for the swap, which holds the live projection up."""
 
+SWAPS = 3
+
 
 class RebuildRunningError(Exception):
     """This projection is being rebuilt already."""
@@ -78,7 +80,16 @@ async def _rebuild(
     await generations.index(connection, projector, number)
     while await _fill(store, writer, progress) > CLOSE:
         pass
-    await _swap(connection, store, writer)
+    for left in reversed(range(SWAPS)):
+        try:
+            await _swap(connection, store, writer)
+            break
+        except Exception:
+            # A lock was not to be had, or poison came last: filling parks that.
+            if not left:
+                raise
+            await writer.open()
+            await _fill(store, writer, progress)
     await _drop_older(connection, projector)
     return number
 

@@ -7,7 +7,7 @@ from typing import Any, override
 
 import click
 
-from api.cli_output import MISTAKEN, complain
+from api.cli_output import Complaint, WrongSetting
 from domain.kernel import DomainError
 from infrastructure.settings import SettingError
 from infrastructure.starting import CannotStartError
@@ -46,11 +46,11 @@ class _Commands(click.Group):
         try:
             return super().invoke(ctx)
         except SettingError as error:
-            complain(str(error), code=MISTAKEN)
+            raise WrongSetting(str(error)) from error
         except CannotStartError as error:
-            complain(str(error))
+            raise Complaint(str(error)) from error
         except DomainError as error:
-            complain(error.sentence)
+            raise Complaint(error.sentence) from error
         except BrokenPipeError:  # such as "| head": nobody reads on
             os._exit(0)
 

@@ -14,7 +14,7 @@ import msgspec
 from redis.asyncio import Redis
 from redis.exceptions import RedisError
 
-from api.cli_output import REFUSED, as_json, console, json_option
+from api.cli_output import Complaint, as_json, console, json_option
 from api.cli_settings import chosen, data_dir_option
 from api.composition import open_world
 from infrastructure.postgres import Database
@@ -49,7 +49,7 @@ def doctor(*, data_dir: Path | None, as_json_lines: bool) -> None:
             console().print(f"{MARKS[finding.state]} {finding.subject:<14} ", end="")
             console().print(finding.words, markup=False)
     if any(finding.state == "bad" for finding in findings):
-        sys.exit(REFUSED)
+        sys.exit(Complaint.exit_code)
 
 
 async def _examine(data_dir: Path | None) -> list[Finding]:

@@ -1,7 +1,7 @@
 """``langbuilder events``: the event logs, as they were written."""
 
 import asyncio
-from collections.abc import AsyncIterator, Callable, Sequence
+from collections.abc import AsyncGenerator, Callable, Sequence
 from contextlib import aclosing
 from pathlib import Path
 from typing import Any, get_args
@@ -10,7 +10,7 @@ from uuid import UUID
 import click
 import msgspec
 
-from api.cli_output import as_json, complain, console, json_option
+from api.cli_output import Complaint, as_json, console, json_option
 from api.cli_settings import chosen, data_dir_option
 from api.composition import open_world
 from application.ports import EventStore, Recorded
@@ -100,7 +100,7 @@ async def _last(store: EventStore, log: Log, count: int) -> list[Recorded]:
         span *= 4
 
 
-async def _pages(store: EventStore, log: Log, after: int) -> AsyncIterator[Recorded]:
+async def _pages(store: EventStore, log: Log, after: int) -> AsyncGenerator[Recorded]:
     while page := await store.read_log(log, after=after, limit=PAGE):
         for recorded in page:
             yield recorded
@@ -120,10 +120,12 @@ async def _show(
                     empty = False
                     printed(recorded)
         if empty:
-            complain(f"There is no stream {stream}.")
+            raise Complaint(f"There is no stream {stream}.")
 
 
-async def _stream(store: EventStore, log: Log, stream: UUID) -> AsyncIterator[Recorded]:
+async def _stream(
+    store: EventStore, log: Log, stream: UUID
+) -> AsyncGenerator[Recorded]:
     after = 0
     while page := await store.read_stream(log, stream, after=after, limit=PAGE):
         for recorded in page:

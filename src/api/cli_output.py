@@ -2,27 +2,24 @@
 
 import sys
 from collections.abc import Iterable, Sequence
-from typing import Any, NoReturn
+from typing import Any
 
 import click
 import msgspec
 from rich.console import Console
 from rich.table import Table
 
-REFUSED, MISTAKEN = 1, 2
-
 
 class Complaint(click.ClickException):
     """One clear line about why a command cannot be carried out."""
 
-    def __init__(self, message: str, *, code: int = REFUSED) -> None:
-        super().__init__(message)
-        self.exit_code = code
+    exit_code = 1
 
 
-def complain(message: str, *, code: int = REFUSED) -> NoReturn:
-    """End the command with one clear line."""
-    raise Complaint(message, code=code)
+class WrongSetting(Complaint):  # click's own are named like this
+    """One clear line about a setting that cannot be used."""
+
+    exit_code = 2
 
 
 def as_json(row: object) -> None:

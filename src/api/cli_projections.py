@@ -15,7 +15,7 @@ from rich.progress import (
     TimeRemainingColumn,
 )
 
-from api.cli_output import as_json, complain, console, json_option, table
+from api.cli_output import Complaint, as_json, console, json_option, table
 from api.cli_settings import chosen, data_dir_option
 from api.composition import (
     World,
@@ -67,9 +67,11 @@ def rebuild(names: tuple[str, ...], *, every: bool, data_dir: Path | None) -> No
     """Make read tables anew from the first event, while the server serves."""
     known = {projector.name: projector for projector in ALL}
     if every == bool(names):
-        complain(f"Name projections, or say --all. There are: {', '.join(known)}.")
+        raise Complaint(
+            f"Name projections, or say --all. There are: {', '.join(known)}."
+        )
     if strange := sorted(set(names) - known.keys()):
-        complain(
+        raise Complaint(
             f"There is no projection {', '.join(strange)}. "
             f"There are: {', '.join(known)}."
         )
@@ -106,8 +108,8 @@ async def _rebuild_one(world: World, projector: Projector, bars: Progress) -> No
     told = _Told(name, bars, bars.add_task(name, total=None))
     try:
         version = await rebuild_projection(world.database, world.store, projector, told)
-    except RebuildRunningError:
-        complain(f"{name} is being rebuilt already.")
+    except RebuildRunningError as error:
+        raise Complaint(f"{name} is being rebuilt already.") from error
     console().print(f"{name}: version {version} is served")
 
 

@@ -15,7 +15,7 @@ import click
 import uvicorn
 
 from api.app import create_app
-from api.cli_output import complain, console
+from api.cli_output import Complaint, console
 from api.cli_settings import chosen, data_dir_option
 from api.composition import (
     Application,
@@ -38,14 +38,21 @@ SIGNALS = (signal.SIGINT, signal.SIGTERM)
 def run(host: str | None, port: int | None, data_dir: Path | None) -> None:
     """Start the server: database, API and page."""
     settings = chosen(host=host, port=port, data_dir=data_dir)
+    _log(settings)
+    with _listening(settings) as listener, asyncio.Runner() as runner:
+        runner.run(_Run(settings, listener).until_stopped())
+
+
+def _log(settings: Settings) -> None:
     logging.basicConfig(
         level=settings.log_level.upper(),
         format="%(asctime)s %(levelname)s %(name)s: %(message)s",
     )
+    if settings.log_level != "debug":
+        for talkative in ("alembic", "httpx", "uvicorn"):
+            logging.getLogger(talkative).setLevel(logging.WARNING)
     for name in unknown():
         logging.getLogger(__name__).warning("%s is no setting of ours", name)
-    with _listening(settings) as listener, asyncio.Runner() as runner:
-        runner.run(_Run(settings, listener).until_stopped())
 
 
 @contextmanager
@@ -69,7 +76,7 @@ def _listening(settings: Settings) -> Iterator[socket.socket]:
         why = (error.strerror or str(error)).lower()
         if error.errno == errno.EADDRINUSE:
             why = "it is in use; choose another port with --port"
-        complain(f"Cannot listen on {host}:{port}: {why}.")
+        raise Complaint(f"Cannot listen on {host}:{port}: {why}.") from error
     with listener:
         yield listener
 

@@ -9,6 +9,8 @@ from litestar.exceptions import NotFoundException
 from litestar.params import FromPath
 from litestar.status_codes import HTTP_304_NOT_MODIFIED
 
+from api.security import PUBLIC
+
 TYPES = {
     "index.html": "text/html",
     "app.js": "text/javascript",
@@ -44,6 +46,7 @@ def _read() -> dict[str, tuple[bytes, str]]:
 class PageController(Controller):
     """Serves the page's few files; everything it shows comes from the API."""
 
+    opt = PUBLIC
     include_in_schema = False
 
     def __init__(self, owner: object) -> None:

@@ -15,7 +15,6 @@ from litestar.exceptions import (
 from litestar.types import ExceptionHandlersMap
 
 from application.editing import ConflictingEditError
-from application.flows import NotAFlowFileError
 from application.messages import NoSuchSessionError
 from application.permissions import NotFoundError, PrivilegeError
 from application.ports import (
@@ -33,17 +32,15 @@ from application.sessions import (
     NotSignedInError,
     SpentLinkError,
     TooManyFailuresError,
-    WaitingForApprovalError,
     WrongCredentialsError,
     WrongKeyError,
 )
-from application.users import UsernameTakenError
 from domain.flow.shape import InvalidDocumentError
 from domain.kernel import DomainError
 
 log = logging.getLogger(__name__)
 
-type AnyRequest = Request[Any, Any, Any]
+AnyRequest = Request[Any, Any, Any]
 
 BEARER: Final = {"WWW-Authenticate": "Bearer"}
 RETRY_SOON: Final = {"Retry-After": "1"}
@@ -149,7 +146,9 @@ def of_http(_: AnyRequest, error: HTTPException) -> Response[dict[str, Any]]:
     if isinstance(error, ValidationException):
         return problem(UNPROCESSABLE, _violations(error))
     if type(error) is ClientException:  # the body could not be read
-        return problem(UNPROCESSABLE, [_violation("value_error", ["body"], error.detail)])
+        return problem(
+            UNPROCESSABLE, [_violation("value_error", ["body"], error.detail)]
+        )
     if error.status_code >= SERVER_ERROR:
         log.error("unexpected answer", exc_info=error)
     return problem(error.status_code, error.detail, dict(error.headers or {}))
@@ -170,8 +169,8 @@ def of_json(
 
 
 def of_anything(request: AnyRequest, error: Exception) -> Response[dict[str, Any]]:
-    """Answer what nobody foresaw; the log has the rest, the client has no use for it."""
-    log.exception("%s %s failed", request.method, request.url.path, exc_info=error)
+    """Answer what nobody foresaw; the log says what it was."""
+    log.error("%s %s failed", request.method, request.url.path, exc_info=error)
     return Response({"message": "Internal Server Error"}, status_code=SERVER_ERROR)
 
 

@@ -3,7 +3,7 @@
 import re
 from collections.abc import Sequence
 from hashlib import sha256
-from typing import Any, Final
+from typing import Any, Final, override
 from uuid import NAMESPACE_URL, uuid4, uuid5
 
 from litestar import Request
@@ -15,7 +15,7 @@ from litestar.types import ASGIApp, Message, Receive, Scope, Send
 from api.problems import Refusal
 from application.ports import Actor, Cause, Freshness, Position
 
-type AnyRequest = Request[Any, Any, Any]
+AnyRequest = Request[Any, Any, Any]
 
 SETTLE: Final = 0.2
 PATIENCE: Final = 2.0
@@ -125,6 +125,7 @@ class AnswerHeaders(ASGIMiddleware):
 
     scopes = (ScopeType.HTTP,)
 
+    @override
     async def handle(
         self, scope: Scope, receive: Receive, send: Send, next_app: ASGIApp
     ) -> None:
@@ -143,7 +144,9 @@ class AnswerHeaders(ASGIMiddleware):
         await next_app(scope, receive, with_headers)
 
 
-def page_of(items: Sequence[Any], *, total: int, page: int, size: int) -> dict[str, Any]:
+def page_of(
+    items: Sequence[Any], *, total: int, page: int, size: int
+) -> dict[str, Any]:
     """Return one page in the shape that clients read."""
     return {
         "items": items,

@@ -133,5 +133,3 @@ class CookieRules:
 def address_of(connection: Connection) -> str:
     """Return where a request comes from, as the socket has it."""
     return connection.client.host if connection.client else ""
-
-

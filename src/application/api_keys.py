@@ -84,9 +84,7 @@ class ApiKeys:
         """Give *actor* a new key."""
         return await deciding_again(lambda: self._issue(actor, name, cause=cause))
 
-    async def _issue(
-        self, actor: Actor, name: str, *, cause: Cause
-    ) -> Done[IssuedKey]:
+    async def _issue(self, actor: Actor, name: str, *, cause: Cause) -> Done[IssuedKey]:
         owner = person(actor)
         user = await self._store.load(User, owner)
         key = PREFIX + secrets.token_urlsafe(32)

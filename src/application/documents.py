@@ -33,9 +33,7 @@ class Documents:
         self._canvas = canvas
         self._vault = vault
 
-    async def accept(
-        self, document: Json, *, previous: Json, owner: UUID
-    ) -> Accepted:
+    async def accept(self, document: Json, *, previous: Json, owner: UUID) -> Accepted:
         """Check *document* and take out secrets and canvas; *previous* is its base."""
         documents.check(document)
         bare, canvas = documents.split(document)
@@ -50,7 +48,9 @@ class Documents:
         hidden = secrets.hide(bare, previous, note).document
         if not literals:
             return Accepted(hidden, canvas, ())
-        sealed = [await self._vault.seal(owner, PASSWORD_FIELD, one) for one in literals]
+        sealed = [
+            await self._vault.seal(owner, PASSWORD_FIELD, one) for one in literals
+        ]
         ids = iter([one.id for one in sealed])
         hidden = secrets.hide(bare, previous, lambda _: next(ids)).document
         return Accepted(hidden, canvas, tuple(sealed))

@@ -11,10 +11,11 @@ from application.commands import Done, deciding_again
 from application.documents import Accepted, Documents
 from application.flows import (
     EndpointNameTakenError,
-    Flows,
     FlowNameTakenError,
+    Flows,
     claims_of,
 )
+from application.names import Name
 from application.permissions import Permissions
 from application.ports import (
     Actor,
@@ -43,11 +44,11 @@ class FlowChange(msgspec.Struct, frozen=True, kw_only=True):
     Except ``endpoint_name``: clients clear it by leaving it out.
     """
 
-    name: str | None = None
+    name: Name | None = None
     description: str | None = None
     data: dict[str, Any] | UnsetType | None = UNSET
     folder_id: UUID | None = None
-    endpoint_name: str | None = None
+    endpoint_name: Name | None = None
     mcp_enabled: bool | None = None
     locked: bool | None = None
     action_name: str | None = None

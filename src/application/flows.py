@@ -1,14 +1,16 @@
 """Flows: created, imported, moved and deleted; their edits are in `editing`."""
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from typing import Any, Final, Literal
+from typing import Annotated, Any, Final, Literal
 from uuid import UUID, uuid4
 
 import msgspec
+from msgspec import Meta
 
 from application.commands import Done, answer_of, deciding_again, ids_in, together
 from application.documents import Accepted, Documents
 from application.messages import Messages
+from application.names import Name
 from application.permissions import NotFoundError, Permissions, person
 from application.ports import (
     Actor,
@@ -38,22 +40,18 @@ class EndpointNameTakenError(DomainError):
     """Endpoint name must be unique."""
 
 
-class NotAFlowFileError(DomainError):
-    """The file holds no flow."""
-
-
 class NewFlow(msgspec.Struct, frozen=True, kw_only=True):
     """A flow as clients send it; only the name is required."""
 
-    name: str
+    name: Name
     description: str | None = None
     icon: str | None = None
-    icon_bg_color: str | None = None
+    icon_bg_color: Annotated[str, Meta(pattern="^#.{6}$")] | None = None
     gradient: str | None = None
     data: dict[str, Any] | None = None
     is_component: bool | None = False
     webhook: bool | None = False
-    endpoint_name: str | None = None
+    endpoint_name: Name | None = None
     tags: list[str] | None = None
     locked: bool | None = False
     mcp_enabled: bool | None = False
@@ -247,9 +245,7 @@ class Flows:
             flow.move(project)
         return Changes(
             tuple(going),
-            Attached(
-                owned=tuple(Owned(f.id, "flow", f.owner, project) for f in going)
-            ),
+            Attached(owned=tuple(Owned(f.id, "flow", f.owner, project) for f in going)),
         )
 
     async def clear_builds(

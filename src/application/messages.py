@@ -7,6 +7,7 @@ from uuid import UUID
 import msgspec
 
 from application.commands import Done, part_of, together
+from application.names import Name
 from application.permissions import NotFoundError, owns, person
 from application.ports import (
     Actor,
@@ -34,7 +35,7 @@ class MessageChange(msgspec.Struct, frozen=True, kw_only=True):
     text: str | None = None
     sender: str | None = None
     sender_name: str | None = None
-    session_id: str | None = None
+    session_id: Name | None = None
     files: list[str] | None = None
     edit: bool | None = None
     error: bool | None = None

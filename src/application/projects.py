@@ -15,7 +15,8 @@ from application.commands import (
     together,
 )
 from application.flows import Changes, Drafts, Flows, NewFlow
-from application.permissions import NotFoundError, Permissions, person
+from application.names import Name
+from application.permissions import Permissions, person
 from application.ports import (
     Actor,
     Attached,
@@ -42,7 +43,7 @@ class ProjectNameTakenError(DomainError):
 class ProjectChange(msgspec.Struct, frozen=True, kw_only=True):
     """What a project is to be; flows that are not listed move to the first one."""
 
-    name: str | None = None
+    name: Name | None = None
     description: str | None = None
     parent_id: UUID | None = None
     flows: list[UUID] = msgspec.field(default_factory=list)
@@ -88,9 +89,7 @@ class Projects:
         found = [await self._claims.holder("project-name", key) for key in keys]
         return [project for project in found if project]
 
-    async def home(
-        self, actor: Actor, wanted: UUID | None, *, cause: Cause
-    ) -> UUID:
+    async def home(self, actor: Actor, wanted: UUID | None, *, cause: Cause) -> UUID:
         """
         Return the project a new flow goes to: the wanted one, else the first.
 
@@ -102,9 +101,7 @@ class Projects:
             return owned.resource
         if first := await self.first_of(owner):
             return first
-        opened = await self.open(
-            actor, FIRST_PROJECT, cause=part_of(cause, "home")
-        )
+        opened = await self.open(actor, FIRST_PROJECT, cause=part_of(cause, "home"))
         return opened.result.id
 
     async def open(

@@ -4,26 +4,19 @@ import asyncio
 import logging
 from collections.abc import Callable
 from datetime import UTC, datetime
-from typing import Literal
 from uuid import UUID, uuid4
 
 import msgspec
 
-from application.commands import answer_of, ids_in
-from application.execution.engine import Execution
+from application.commands import answer_of, ids_in, part_of
+from application.execution.crew import CANCELS, Crew
 from application.execution.flows import FlowToRun
 from application.execution.inputs import Asked
-from application.execution.journal import (
-    CancelAskedError,
-    Entry,
-    Journal,
-    RunTakenError,
-)
-from application.execution.keeper import INTERNAL, STOPPING, Keeper
+from application.execution.journal import Journal
+from application.execution.keeper import Keeper
 from application.execution.preparation import Preparation, Prepared
-from application.execution.script import Script, World
-from application.execution.slots import Slot, Slots
-from application.execution.speech import channel
+from application.execution.script import World
+from application.execution.slots import Slots
 from application.execution.threads import Threads
 from application.execution.variables import VariableValues
 from application.ids import new_id, new_run_id
@@ -38,7 +31,6 @@ from application.ports import (
     EventStore,
     Leases,
     MessageHistory,
-    Owned,
     Ownership,
     Position,
     Signals,
@@ -46,18 +38,17 @@ from application.ports import (
     Vault,
 )
 from application.ports.components import Components
-from domain.kernel import ContentRef, Json
+from domain.kernel import ContentRef, DomainError, Json
 from domain.run.events import RunFailed, Trigger
-from domain.run.run import Run, RunEndedError
+from domain.run.graph import GraphError
+from domain.run.run import Run, Status
 
 log = logging.getLogger(__name__)
 
-CANCELS = "runs:cancel"
-"""The channel on which a server tells the others which run to cancel."""
 TRIES = 5
 POLL = 0.2
-
-type Ending = Literal["cancelled", "stopping", "lost"]
+INVALID = "invalid-flow"
+"""Why a run failed that never began: its flow cannot be carried out as drawn."""
 
 
 class Limits(msgspec.Struct, frozen=True, kw_only=True):
@@ -82,7 +73,7 @@ class Requested(msgspec.Struct, frozen=True):
 class Ended(msgspec.Struct, frozen=True, kw_only=True):
     """How a run ended: ``outputs`` or ``failure`` name the content that tells more."""
 
-    status: Literal["succeeded", "failed", "cancelled"]
+    status: Status
     position: Position
     outputs: ContentRef | None = None
     reason: str | None = None
@@ -117,15 +108,15 @@ class Runs:
         limits = limits or Limits()
         worker = worker or f"worker-{uuid4()}"
         self._store = store
+        self._contents = contents
         self._signals = signals
         self._permissions = Permissions(ownership)
         self._limits = limits
         self._preparation = Preparation(contents, vault)
-        self._slots = Slots(running=limits.running, queued=limits.queued)
         self._keeper = Keeper(
             store, leases, contents, worker=worker, now=now, seconds=limits.lease
         )
-        self._world = World(
+        world = World(
             store=store,
             contents=contents,
             components=components,
@@ -138,9 +129,9 @@ class Runs:
             vertex_timeout=limits.vertex_timeout,
             vertices_at_once=limits.vertices_at_once,
         )
-        self._tasks: dict[UUID, asyncio.Task[None]] = {}
-        self._endings: dict[UUID, Ending] = {}
-        self._background: list[asyncio.Task[None]] = []
+        slots = Slots(running=limits.running, queued=limits.queued)
+        self._crew = Crew(world, self._keeper, signals, slots)
+        self._cancelling: set[asyncio.Task[None]] = set()
         self._stopping = False
 
     async def start(self, *, alone: bool = False) -> None:
@@ -150,26 +141,15 @@ class Runs:
         *alone* says that no other server shares this store: then nothing that was
         running before can still be.
         """
-        self._stopping = False
         await self._keeper.sweep(whole=alone)
-        self._background = [
-            asyncio.create_task(self._keeper.beat(lambda: self._tasks.keys(), self._lost)),
-            asyncio.create_task(self._hear_cancels()),
-        ]
+        await self._crew.start()
+        self._stopping = False
 
     async def stop(self) -> None:
         """Take no more runs; give those that go on a moment, then end them."""
         self._stopping = True
-        going = set(self._tasks.values())
-        if going:
-            await asyncio.wait(going, timeout=self._limits.grace)
-        for run, task in list(self._tasks.items()):
-            self._endings.setdefault(run, "stopping")
-            task.cancel()
-        await asyncio.gather(*self._tasks.values(), return_exceptions=True)
-        for task in self._background:
-            task.cancel()
-        await asyncio.gather(*self._background, return_exceptions=True)
+        await self._crew.stop(grace=self._limits.grace)
+        await asyncio.gather(*self._cancelling, return_exceptions=True)
 
     async def request(
         self,
@@ -194,9 +174,13 @@ class Runs:
         prepared = await self._preparation.of(
             new_run_id(), flow, asked, document=document, cause=cause
         )
-        if prepared.script is None:
-            return await self._refused(prepared, trigger, cause)
-        return await self._accepted(prepared, prepared.script, trigger, cause)
+        recording = (
+            self._refused(prepared, prepared.refusal, trigger=trigger, cause=cause)
+            if prepared.refusal
+            else self._accepted(prepared, trigger=trigger, cause=cause)
+        )
+        # A client that hangs up now must not leave a run that nobody carries out.
+        return await asyncio.shield(asyncio.create_task(recording))
 
     async def cancel(self, run_id: UUID, *, cause: Cause) -> bool:
         """
@@ -207,12 +191,15 @@ class Runs:
         await self._permissions.require(cause.actor, "run", run_id)
         if not await self._ask_to_cancel(run_id, cause):
             return True
-        task = self._tasks.get(run_id)
-        if task is None:
+        if not self._crew.cancel(run_id):
             await self._signals.say(CANCELS, str(run_id).encode())
-        else:
-            self._cancel_here(run_id)
         return await self._ends_within(run_id, self._limits.cancelling)
+
+    def abandon(self, run_id: UUID, *, cause: Cause) -> None:
+        """Cancel a run whose only reader has gone, in the background."""
+        cancelling = asyncio.create_task(self._cancel_quietly(run_id, cause))
+        self._cancelling.add(cancelling)
+        cancelling.add_done_callback(self._cancelling.discard)
 
     async def get(self, actor: Actor, run_id: UUID) -> Run:
         """Return *actor*'s run as it stands."""
@@ -221,52 +208,99 @@ class Runs:
 
     async def wait(self, run_id: UUID) -> Ended:
         """Wait until a run has ended, here or elsewhere; return how."""
-        task = self._tasks.get(run_id)
+        task = self._crew.task(run_id)
         if task is not None:
             await asyncio.wait({task})
-        while not (run := await self._store.load(Run, run_id)).ended:
+        while True:
+            run = await self._store.load(Run, run_id)
+            if run.ended:
+                return await self._ended(run)
             await asyncio.sleep(POLL)
-        last = await self._store.read_stream("runs", run_id, after=run.version - 1)
+
+    @property
+    def going_on(self) -> int:
+        """How many runs this process carries out or has queued."""
+        return len(self._crew.runs())
+
+    async def _refused(
+        self, prepared: Prepared, error: GraphError, *, trigger: Trigger, cause: Cause
+    ) -> Requested:
+        run = prepared.requested(trigger)
+        said = msgspec.json.encode({"message": error.text, "kind": error.slug})
+        content = await self._contents.seal(prepared.facts.owner, said)
+        run.fail(INVALID, content=content.ref)
+        attached = prepared.attached(contents=(content,))
+        return await self._save(run, attached, cause)
+
+    async def _accepted(
+        self, prepared: Prepared, *, trigger: Trigger, cause: Cause
+    ) -> Requested:
+        slot = self._crew.slots.take()
+        begun = False
+        try:
+            run = prepared.requested(trigger)
+            if slot.ready:
+                run.claim(self._keeper.worker)
+            attached = prepared.attached(leases=(self._keeper.lease(run.id),))
+            requested = await self._save(run, attached, cause)
+            # Another run answers where the same request came twice at once.
+            if requested.run == run.id and prepared.script is not None:
+                journal = Journal(
+                    self._store, run, worker=self._keeper.worker, cause=cause
+                )
+                self._crew.begin(journal, prepared.script, slot)
+                begun = True
+            return requested
+        finally:
+            if not begun:
+                self._crew.slots.leave(slot)
+
+    async def _save(self, run: Run, attached: Attached, cause: Cause) -> Requested:
+        saved = await self._store.save(
+            run, cause=cause, attached=attached, answer=answer_of(run.id)
+        )
+        found = ids_in(saved.answer)[0] if saved.repeated else run.id
+        return Requested(found, saved.position)
+
+    async def _ask_to_cancel(self, run_id: UUID, cause: Cause) -> bool:
+        """Record that *run_id* shall stop; tell whether there is anything to stop."""
+        for _ in range(TRIES):
+            run = await self._store.load(Run, run_id)
+            if run.ended:
+                return False
+            if run.cancel_requested:
+                return True
+            run.request_cancel()
+            try:
+                await self._store.save(run, cause=cause)
+            except ConcurrencyError:  # it goes on all the while
+                continue
+            else:
+                return True
+        raise ConcurrencyError(run_id)
+
+    async def _cancel_quietly(self, run_id: UUID, cause: Cause) -> None:
+        step = part_of(cause, "abandoned")
+        try:
+            await self.cancel(run_id, cause=step)
+        except DomainError:
+            log.info("run %s could not be cancelled", run_id, exc_info=True)
+
+    async def _ends_within(self, run_id: UUID, seconds: float) -> bool:
+        try:
+            async with asyncio.timeout(seconds):
+                await self.wait(run_id)
+        except TimeoutError:
+            return False
+        return True
+
+    async def _ended(self, run: Run) -> Ended:
+        last = await self._store.read_stream("runs", run.id, after=run.version - 1)
         event = last[-1].event
         return Ended(
-            status=run.status,  # type: ignore[arg-type]  # it has ended
+            status=run.status,
             position=Position(runs=last[-1].position),
             outputs=run.outputs,
             reason=run.reason,
             failure=event.content if isinstance(event, RunFailed) else None,
         )
-
-    @property
-    def going_on(self) -> int:
-        """How many runs this process carries out or has queued."""
-        return len(self._tasks)
-
-    async def _refused(
-        self, prepared: Prepared, trigger: Trigger, cause: Cause
-    ) -> Requested:
-        run = prepared.requested(trigger)
-        content = await self._preparation.refusal(prepared)
-        run.fail("invalid-flow", content=content.ref)
-        return await self._record(run, prepared, cause, contents=(content,), held=False)
-
-    async def _accepted(
-        self, prepared: Prepared, script: Script, trigger: Trigger, cause: Cause
-    ) -> Requested:
-        slot = self._slots.take()
-        try:
-            run = prepared.requested(trigger)
-            if slot.ready:
-                run.claim(self._keeper.worker)
-            requested = await self._record(run, prepared, cause, held=True)
-        except BaseException:
-            self._slots.leave(slot)
-            raise
-        if requested.run != run.id:  # a repeat that came in at the same moment
-            self._slots.leave(slot)
-            return requested
-        journal = Journal(
-            self._store, run, worker=self._keeper.worker, cause=cause
-        )
-        task = asyncio.create_task(self._carry_out(journal, script, slot))
-        self._tasks[run.id] = task
-        return requested

@@ -21,7 +21,6 @@ WINDOW: Final = timedelta(minutes=5)
 WATCHED: Final = 50_000
 
 
-
 class WrongCredentialsError(DomainError):
     """Incorrect username or password."""
 

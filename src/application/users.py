@@ -1,6 +1,6 @@
 """People: how they join, what may change about them, and how they leave."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from typing import Any, Final, Protocol
 from uuid import UUID, uuid4
 
@@ -139,6 +139,7 @@ class Users:
         projects: Projects,
         flows: Flows,
         starters: Callable[[], Sequence[NewFlow]],
+        erase: Callable[[UUID], Awaitable[None]],
         new_id: Callable[[], UUID] = uuid4,
     ) -> None:
         self._store = store
@@ -148,6 +149,7 @@ class Users:
         self._projects = projects
         self._flows = flows
         self._starters = starters
+        self._erase = erase
         self._new_id = new_id
 
     async def register(
@@ -270,17 +272,13 @@ class Users:
         await self._sessions.revoke_all(user_id)
         return Done(user, saved.position)
 
-    async def delete(
-        self, actor: Actor, user_id: UUID, *, cause: Cause
-    ) -> Done[None]:
+    async def delete(self, actor: Actor, user_id: UUID, *, cause: Cause) -> Done[None]:
         """Erase somebody else's account with all that is theirs."""
         only_superusers(actor)
         if actor.user == user_id:
             raise OwnAccountError
         user = await self.get(user_id)
-        removed = await self._projects.removal(
-            await self._projects.owned_by(user_id)
-        )
+        removed = await self._projects.removal(await self._projects.owned_by(user_id))
         password = await self._claims.holder("password", str(user_id))
         secrets = [variable.secret for variable in user.variables.values()]
         attached = Attached(
@@ -300,6 +298,8 @@ class Users:
         )
         await self._sessions.revoke_all(user_id)
         await self._flows.clean_up(removed.flows, cause=cause)
+        # Last: with the key goes whatever of theirs lies anywhere, and in backups.
+        await self._erase(user_id)
         return Done(None, saved.position)
 
 

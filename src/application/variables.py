@@ -7,6 +7,7 @@ from uuid import UUID, uuid4
 import msgspec
 
 from application.commands import Done, answer_of, deciding_again, ids_in
+from application.names import Name
 from application.permissions import NotFoundError, Permissions, person
 from application.ports import (
     Actor,
@@ -35,7 +36,7 @@ class EmptyVariableError(DomainError):
 class NewVariable(msgspec.Struct, frozen=True, kw_only=True):
     """A variable as clients define it."""
 
-    name: str
+    name: Name
     value: str
     type: VariableKind | None = None
     default_fields: list[str] | None = None
@@ -45,7 +46,7 @@ class VariableChange(msgspec.Struct, frozen=True, kw_only=True):
     """What a variable is to be; absent and null fields stay as they are."""
 
     id: UUID
-    name: str | None = None
+    name: Name | None = None
     value: str | None = None
     default_fields: list[str] | None = None
 
@@ -129,9 +130,7 @@ class Variables:
 
         return await deciding_again(attempt)
 
-    async def remove(
-        self, actor: Actor, variable: UUID, *, cause: Cause
-    ) -> Done[None]:
+    async def remove(self, actor: Actor, variable: UUID, *, cause: Cause) -> Done[None]:
         """Remove a variable and destroy its value."""
         owned = await self._permissions.require(actor, "variable", variable)
 

@@ -2,6 +2,8 @@
 
 import fcntl
 import os
+import tempfile
+from contextlib import suppress
 from pathlib import Path
 from typing import Self
 
@@ -93,37 +95,30 @@ def make_directory(path: Path) -> None:
         raise DataDirectoryUnusableError(path, "permission denied")
 
 
-def write_private(path: Path, data: bytes) -> None:
-    """Write *data* so that only its owner reads it, whole or not at all, durably."""
-    temporary = path.with_name(f".{path.name}.{os.getpid()}")
+def write_private(path: Path, data: bytes, *, replace: bool = True) -> None:
+    """
+    Write *data* so that only its owner reads it, whole or not at all, durably.
+
+    Without *replace*, what somebody else has made of *path*, perhaps just now, stays.
+    """
     try:
-        descriptor = os.open(
-            temporary, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_NOFOLLOW, 0o600
-        )
-        with os.fdopen(descriptor, "wb") as file:
-            file.write(data)
-            file.flush()
-            os.fsync(file.fileno())
-        temporary.replace(path)
+        descriptor, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
+        temporary = Path(name)
+        try:
+            with os.fdopen(descriptor, "wb") as file:
+                file.write(data)
+                file.flush()
+                os.fsync(file.fileno())
+            if replace:
+                temporary.replace(path)
+            else:
+                with suppress(FileExistsError):
+                    path.hardlink_to(temporary)
+        finally:
+            temporary.unlink(missing_ok=True)
         sync_directory(path.parent)
     except OSError as error:
         raise unusable(path.parent, error) from error
-
-
-def write_private_once(path: Path, data: bytes) -> None:
-    """Write *data* unless somebody, perhaps just now, has made *path* already."""
-    temporary = path.with_name(f".{path.name}.{os.getpid()}.new")
-    write_private(temporary, data)
-    try:
-        # Unlike a rename, a link does not replace.
-        path.hardlink_to(temporary)
-    except FileExistsError:
-        pass
-    except OSError as error:
-        raise unusable(path.parent, error) from error
-    finally:
-        temporary.unlink(missing_ok=True)
-    sync_directory(path.parent)
 
 
 def sync_directory(path: Path) -> None:

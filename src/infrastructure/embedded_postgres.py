@@ -25,8 +25,8 @@ from infrastructure.postgres_cluster import (
     Passwords,
     PostgresStartError,
     Runner,
-    last_line,
     make_cluster,
+    reason,
 )
 from infrastructure.starting import CannotStartError
 
@@ -292,14 +292,16 @@ class EmbeddedPostgres:
         return named or str(self._own_sockets or self._home / "socket")
 
     def _make_socket_dir(self) -> Path:
-        if self._own_sockets is not None:
-            return self._own_sockets
-        sockets = self._home / "socket"
+        sockets = self._own_sockets or self._home / "socket"
         if len(os.fsencode(sockets)) > _LONGEST_SOCKET_DIR or _AWKWARD(str(sockets)):
             sockets = Path(tempfile.mkdtemp(prefix="lb-", dir="/tmp"))
             self._own_sockets = sockets
         sockets.mkdir(mode=0o700, exist_ok=True)
         self._runner.give(sockets)
+        # Left by a killed server, and ours alone, for we hold the data directory. The
+        # number in it may be another program's by now, or a zombie's nobody buries.
+        for left_over in sockets.glob(".s.PGSQL.*"):
+            left_over.unlink()
         return sockets
 
     def _said(self, offset: int) -> bytes:
@@ -309,7 +311,7 @@ class EmbeddedPostgres:
 
     def _why(self, what: str, offset: int) -> str:
         words = self._said(offset).decode(errors="replace")
-        return f"{what}: {last_line(words)} (see {self._log})"
+        return f"{what}: {reason(words)} (see {self._log})"
 
 
 def _serves(pid: int, cluster: Path) -> bool:

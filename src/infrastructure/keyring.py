@@ -13,7 +13,7 @@ from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 from cryptography.hazmat.primitives.hashes import SHA256
 from cryptography.hazmat.primitives.kdf.hkdf import HKDF
 
-from infrastructure.data_directory import make_directory, unusable, write_private_once
+from infrastructure.data_directory import make_directory, unusable, write_private
 from infrastructure.settings import Settings
 from infrastructure.starting import CannotStartError
 
@@ -93,7 +93,7 @@ def _kept_secret(data_dir: Path) -> str:
     make_directory(data_dir)
     try:
         if not path.exists():
-            write_private_once(path, secrets.token_urlsafe(48).encode())
+            write_private(path, secrets.token_urlsafe(48).encode(), replace=False)
         secret = path.read_text().strip()
     except OSError as error:
         raise unusable(data_dir, error) from error

@@ -39,6 +39,7 @@ class Database:
             min_size=1,
             max_size=pool_size,
             open=False,
+            check=AsyncConnectionPool.check_connection,  # the server may have restarted
             kwargs={"autocommit": True},
             name=NAME,
         )

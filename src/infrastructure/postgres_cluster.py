@@ -1,6 +1,7 @@
 """How a PostgreSQL cluster is made: whole or not at all, with roles and passwords."""
 
 import os
+import re
 import secrets
 import shutil
 import subprocess
@@ -100,8 +101,7 @@ class Runner(msgspec.Struct, frozen=True):
         # A single-user server says FATAL or ERROR and still leaves with 0.
         if code or "FATAL:" in words or "ERROR:" in words:
             raise PostgresStartError(
-                f"{Path(command[0]).name} could not make the database: "
-                f"{last_line(words)}"
+                f"{Path(command[0]).name} could not make the database: {reason(words)}"
             )
 
 
@@ -128,10 +128,11 @@ def make_cluster(
     staging.rmdir()
 
 
-def last_line(words: str) -> str:
-    """Return the last thing said, which with PostgreSQL is mostly the reason."""
-    lines = [line for line in words.strip().splitlines() if line.strip()]
-    return lines[-1].strip() if lines else "it said nothing"
+def reason(words: str) -> str:
+    """Return the line of PostgreSQL's *words* that says what went wrong."""
+    lines = [line.strip() for line in words.splitlines() if line.strip()]
+    bad = [line for line in lines if re.search(r"\b(FATAL|PANIC|ERROR|error):", line)]
+    return (bad or lines or ["it said nothing"])[-1]
 
 
 def _initdb(binaries: Binaries, cluster: Path, *, durable: bool) -> list[str]:

@@ -46,6 +46,7 @@ class Setting(msgspec.Struct, frozen=True):
 
 Seconds = Annotated[int, Meta(ge=1)]
 Count = Annotated[int, Meta(ge=1)]
+SameSite = Literal["lax", "strict", "none"]
 
 
 def _default_data_dir() -> Path:
@@ -167,20 +168,14 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     cookie_domain: Annotated[
         str | None, says("Domain of the cookies.", "flows.example.org")
     ] = None
-    access_same_site: Annotated[
-        Literal["lax", "strict", "none"], says("SameSite of the access cookie.")
-    ] = "lax"
-    access_secure: Annotated[bool, says("Send it over https only.")] = False
-    access_httponly: Annotated[
-        bool, says("Hide it from scripts; LangBuilder's page reads it.")
-    ] = False
-    refresh_same_site: Annotated[
-        Literal["lax", "strict", "none"], says("SameSite of the refresh cookie.")
-    ] = "none"
+    access_same_site: Annotated[SameSite, says("Access cookie's SameSite.")] = "lax"
+    access_secure: Annotated[bool, says("Access cookie over https only.")] = False
+    access_httponly: Annotated[bool, says("Access cookie not for scripts.")] = False
+    refresh_same_site: Annotated[SameSite, says("Refresh cookie's SameSite.")] = "none"
     refresh_secure: Annotated[
-        bool, says("Send the refresh cookie over https (and to localhost) only.")
+        bool, says("Refresh cookie over https (or to localhost) only.")
     ] = True
-    refresh_httponly: Annotated[bool, says("Hide it from scripts.")] = True
+    refresh_httponly: Annotated[bool, says("Refresh cookie not for scripts.")] = True
 
     # What flows may reach
     openai_base_url: Annotated[
@@ -218,19 +213,17 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
         Literal["streaming", "polling", "direct"],
         says("How the page follows a run: streaming, polling or direct."),
     ] = "streaming"
-    max_concurrent_runs: Annotated[Count, says("Runs at a time, a server.")] = 64
+    max_concurrent_runs: Annotated[Count, says("Runs a server executes at once.")] = 64
     max_queued_runs: Annotated[
         int,
         Meta(ge=0),
         says("Runs that may wait for room; beyond it starting one gets a 503."),
     ] = 1000
-    vertex_timeout_seconds: Annotated[
-        Seconds, says("Longest time for a component.")
-    ] = 600
+    vertex_timeout_seconds: Annotated[Seconds, says("Seconds a component has.")] = 600
 
     # What the page is told
     auto_saving: Annotated[bool, says("Let the page save flows by itself.")] = True
-    auto_saving_interval: Annotated[Count, says("Milliseconds between.")] = 1000
+    auto_saving_interval: Annotated[Count, says("Milliseconds between saves.")] = 1000
     health_check_max_retries: Annotated[
         Count, says("How often the page asks for health.")
     ] = 5

@@ -113,12 +113,12 @@ def test_the_mode_changes_fields_and_outputs() -> None:
     assert reading["template"]["n_messages"]["show"]
 
 
-def test_another_fields_change_keeps_the_outputs_a_flow_has() -> None:
+def test_the_outputs_follow_the_mode_whichever_field_changes() -> None:
     node = MEMORY.schema()
-    node["outputs"] = node["outputs"][1:]
-    changed = MEMORY.updated(node, "n_messages", 5)
-    assert [output["name"] for output in changed["outputs"]] == ["dataframe"]
-    assert changed["template"]["n_messages"]["value"] == 5
+    node["template"]["mode"]["value"] = "Store"
+    changed = MEMORY.updated(node, "sender_name", "Ann")
+    assert [output["name"] for output in changed["outputs"]] == ["stored_messages"]
+    assert changed["template"]["sender_name"]["value"] == "Ann"
 
 
 def test_a_flow_of_old_keeps_its_choice_when_it_is_edited() -> None:

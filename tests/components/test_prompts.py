@@ -104,3 +104,22 @@ def test_every_prompt_of_a_real_flow_can_be_read() -> None:
             )
             assert again is not None
             assert set(found) == set(node["custom_fields"].get("template", found))
+
+
+def test_variables_are_known_even_where_nobody_kept_a_list() -> None:
+    node = {**node_of("{a} {b}"), "custom_fields": {}}
+    changed = PROMPT.updated(node, "template", "{b}")
+    assert "a" not in changed["template"]
+    assert changed["custom_fields"] == {"template": ["b"]}
+    again = PROMPT.updated({**changed, "custom_fields": {}}, "tool_mode", True)
+    assert again["custom_fields"] == {"template": ["b"]}
+
+
+@pytest.mark.parametrize("nonsense", [None, 1, "x", [{}], {"template": [{}, 1]}])
+def test_nonsense_from_an_editor_counts_as_nothing(nonsense: Any) -> None:
+    custom = {"template": nonsense}
+    node = {"template": nonsense, "custom_fields": custom}
+    found, changed = validate_prompt("template", "{a}", custom, node)
+    assert found == ["a"]
+    assert changed is not None
+    assert "a" in changed["template"]

@@ -5,12 +5,13 @@ from typing import Any
 
 import pytest
 
+from domain.flow.document import check
+from domain.run.graph import Graph
 from domain.run.values import Message, Value
 from infrastructure.components.drawing import handle_text
 from infrastructure.components.registry import BuiltinComponents
 from infrastructure.components.starters import starter_flows
 from tests.components.calls import Call
-from tests.components.shared import their_nodes
 
 COMPONENTS = BuiltinComponents()
 STARTERS = {flow["name"]: flow for flow in starter_flows()}
@@ -44,6 +45,13 @@ def test_a_starter_is_json_with_a_note_and_its_words(flow: dict[str, Any]) -> No
     assert len(ids) == len(set(ids))
 
 
+def test_the_domain_takes_a_starter(flow: dict[str, Any]) -> None:
+    check(flow["data"])
+    graph = Graph.of(flow["data"])
+    assert set(graph.vertices) == set(vertices(flow))
+    assert len(graph.edges) == len(flow["data"]["edges"])
+
+
 def test_an_edge_is_what_the_editor_would_compute(flow: dict[str, Any]) -> None:
     nodes = vertices(flow)
     for edge in flow["data"]["edges"]:
@@ -61,7 +69,6 @@ def test_an_edge_is_what_the_editor_would_compute(flow: dict[str, Any]) -> None:
 
 
 def test_a_handle_is_written_like_langbuilders() -> None:
-    their_nodes()
     handle = {"name": "message", "id": "A-1", "dataType": "A", "output_types": ["é"]}
     expected = '{"dataType":"A","id":"A-1","name":"message","output_types":["é"]}'
     assert handle_text(handle) == expected.replace('"', "œ")

@@ -8,6 +8,7 @@ from application.ports.components import ComponentFailedError
 from infrastructure.components.language_model import LanguageModel
 from infrastructure.components.memory import Memory
 from infrastructure.components.models import PROVIDERS
+from infrastructure.components.registry import BuiltinComponents
 from infrastructure.components.type_convert import TypeConvert
 from tests.components.calls import Call, build
 
@@ -114,3 +115,30 @@ def test_leaving_tool_mode_gives_the_outputs_the_settings_ask_for() -> None:
 async def test_a_tool_without_an_agent_says_so() -> None:
     with pytest.raises(ComponentFailedError, match="tool mode"):
         await build(MEMORY, Call(wanted=["component_as_tool"]))
+
+
+TYPES = [
+    type_name
+    for components in BuiltinComponents().catalogue().values()
+    for type_name in components
+]
+
+
+@pytest.mark.parametrize("type_name", TYPES)
+@pytest.mark.parametrize("nonsense", [None, 1, "x", [[]], {"value": {}}, {}])
+def test_nonsense_from_an_editor_breaks_nothing(type_name: str, nonsense: Any) -> None:
+    component = BuiltinComponents().of(type_name)
+    names = component.schema()["field_order"]
+    empty = component.updated({"template": {}}, names[0], nonsense)
+    assert set(component.schema()["template"]) <= set(empty["template"])
+    for name in names:
+        component.updated({"template": dict.fromkeys(names, nonsense)}, name, nonsense)
+
+
+@pytest.mark.parametrize("type_name", TYPES)
+def test_a_change_that_changes_nothing_leaves_a_component_as_it_is(
+    type_name: str,
+) -> None:
+    component = BuiltinComponents().of(type_name)
+    node = component.updated(component.schema(), "code", "")
+    assert component.updated(node, "code", "") == node

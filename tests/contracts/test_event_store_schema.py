@@ -21,6 +21,24 @@ from tests.servers import Addresses
 
 pytestmark = pytest.mark.server
 
+TABLES = (
+    "alembic_version",
+    "api_key_uses",
+    "canvas",
+    "claims",
+    "commands",
+    "contents",
+    "core_events",
+    "dead_letters",
+    "leases",
+    "ownership",
+    "projections",
+    "runs_events",
+    "sessions",
+    "sign_in_links",
+    "subject_keys",
+    "vault",
+)
 EVENTS = ("es.core_events", "es.runs_events", "es.runs_events_default")
 
 
@@ -51,10 +69,7 @@ async def test_servers_that_start_together_migrate_once(
 
     await asyncio.gather(*(migrate(dsn, app_role=APP_ROLE) for _ in range(4)))
 
-    assert await tables(dsn) == {
-        f"es.{name}"
-        for name in ["alembic_version", "core_events", "runs_events", "commands", "claims", "ownership", "contents", "vault", "subject_keys", "leases", "canvas", "sessions", "sign_in_links", "api_key_uses", "projections", "dead_letters"]
-    }
+    assert await tables(dsn) == {f"es.{name}" for name in TABLES}
 
 
 async def test_a_migration_can_be_undone_while_there_is_no_history(

@@ -269,18 +269,18 @@ async def test_without_a_server_a_save_is_refused_after_a_while(
 async def test_a_commit_nobody_can_ask_about_is_not_called_refused(
     database: Database,
 ) -> None:
-    async with opened(database, Limits(give_up_after=0.2)) as store:
-        async with held_up(database):
-            save = asyncio.create_task(store.save(Named.called("a"), cause=because()))
-            await asyncio.sleep(0.1)
-            writer = store._writers["core"]
-            writer._dsn = "host=/nonexistent"
-            async with database.pool.connection() as connection:
-                await connection.execute(
-                    "SELECT pg_terminate_backend(%s)", [writer._backend]
-                )
-            with pytest.raises(OutcomeUnknownError):
-                await save
+    limits = Limits(give_up_after=0.2)
+    async with opened(database, limits) as store, held_up(database):
+        save = asyncio.create_task(store.save(Named.called("a"), cause=because()))
+        await asyncio.sleep(0.1)
+        writer = store._writers["core"]
+        writer._dsn = "host=/nonexistent"
+        async with database.pool.connection() as connection:
+            await connection.execute(
+                "SELECT pg_terminate_backend(%s)", [writer._backend]
+            )
+        with pytest.raises(OutcomeUnknownError):
+            await save
 
 
 async def test_stopping_writes_what_was_accepted(database: Database) -> None:
@@ -343,3 +343,35 @@ async def test_a_listener_listens_again_after_its_connection_was_lost(
             assert await heard.get() == Position()
     finally:
         await listener.stop()
+
+
+async def test_a_callback_that_fails_does_no_harm(
+    database: Database, caplog: pytest.LogCaptureFixture
+) -> None:
+    async with opened(database) as store:
+
+        def fail(log: str, position: Position) -> None:
+            raise ValueError(log, position)
+
+        store.on_append.append(fail)
+        await store.save(Named.called("a"), cause=because())
+        await store.save(Named.called("b"), cause=because())
+
+        assert len(await store.read_log("core")) == 2
+    assert "could not take the news" in caplog.text
+
+
+async def test_doubts_last_until_they_are_settled(database: Database) -> None:
+    limits = Limits(lock_timeout=0.05)
+    async with opened(database, limits) as store:
+        async with held_up(database):
+            save = asyncio.create_task(store.save(Named.called("a"), cause=because()))
+            await asyncio.sleep(0.02)
+            async with database.pool.connection() as connection:
+                await connection.execute(
+                    "SELECT pg_terminate_backend(%s)",
+                    [store._writers["core"]._backend],
+                )
+            with pytest.raises(OutcomeUnknownError):
+                await save
+        assert await store.read_log("core") == []

@@ -15,7 +15,9 @@ from pathlib import Path
 import psutil
 import psycopg
 import pytest
+from psycopg.conninfo import conninfo_to_dict
 
+from infrastructure import postgres_binaries
 from infrastructure.data_directory import (
     DataDirectoryInUseError,
     DataDirectoryUnusableError,
@@ -49,9 +51,17 @@ def template() -> Iterator[Path]:
 
 @pytest.fixture
 def data_dir(home: Path, template: Path) -> Path:
-    copy = home / "data"
-    command = ["cp", "-a", str(template), str(copy)]
-    subprocess.run(command, check=True)
+    return _copied(template, home / "data")
+
+
+def _copied(template: Path, copy: Path) -> Path:
+    copy.mkdir()
+    copy.chmod(template.stat().st_mode)
+    # The programs are only read: links will do.
+    subprocess.run(["cp", "-al", f"{template}/postgres", f"{copy}/"], check=True)
+    shutil.rmtree(copy / "postgres" / "data")
+    data = "postgres/data"
+    subprocess.run(["cp", "-a", f"{template}/{data}", f"{copy}/{data}"], check=True)
     return copy
 
 
@@ -172,7 +182,7 @@ def test_a_killed_server_leaves_the_database_to_the_next(data_dir: Path) -> None
         assert asked(next_server.migration_dsn, "SELECT fact FROM facts") == "kept"
 
     assert pid is not None
-    eventually(lambda: _assert(is_gone(pid)), failures=(AssertionError,), within=5)
+    assert is_gone(pid)
 
 
 def test_a_killed_database_is_started_again_and_has_kept_everything(
@@ -190,10 +200,7 @@ def test_a_killed_database_is_started_again_and_has_kept_everything(
                 failures=(psycopg.OperationalError,),
             )
             assert counted == fact + 1
-            eventually(
-                lambda gone=first: _assert(server.pid not in (None, gone)),
-                failures=(AssertionError,),
-            )
+            assert server.pid != first
 
 
 def test_killed_together_with_its_server_it_recovers(data_dir: Path) -> None:
@@ -242,12 +249,12 @@ def test_a_process_number_that_another_program_has_now_is_no_hindrance(
 def test_a_path_no_socket_can_have_is_no_hindrance(
     home: Path, template: Path, name: str
 ) -> None:
-    subprocess.run(["cp", "-a", str(template), str(home / name)], check=True)
+    _copied(template, home / name)
 
     with EmbeddedPostgres(home / name, durable=False) as server:
         assert asked(server.dsn, "SELECT 1") == 1
-        sockets = Path(str(asked(server.dsn, "SHOW unix_socket_directories")))
-        assert sockets.exists()
+        sockets = Path(str(conninfo_to_dict(server.dsn)["host"]))
+        assert sockets.is_dir()
     assert not sockets.exists()
 
 
@@ -325,8 +332,6 @@ def test_an_ordinary_user_can_run_it_too(home: Path) -> None:
 
 
 def _may_start_our_programs() -> None:
-    from infrastructure import postgres_binaries
-
     command = [str(postgres_binaries.find().postgres), "--version"]
     try:
         subprocess.run(command, user="nobody", check=True, capture_output=True)
@@ -337,7 +342,3 @@ def _may_start_our_programs() -> None:
 def _owned_like(path: Path, model: Path) -> None:
     owner = model.stat()
     shutil.chown(path, owner.st_uid, owner.st_gid)
-
-
-def _assert(truth: bool) -> None:
-    assert truth

@@ -62,9 +62,7 @@ class Journal:
     @asynccontextmanager
     async def followed_by(self, *projectors: Projector) -> AsyncIterator[Daemon]:
         """Run a daemon until the end of the block."""
-        daemon = Daemon(
-            self.database, self.store, projectors, poll=0.1, interval=0.1
-        )
+        daemon = Daemon(self.database, self.store, projectors, poll=0.1, interval=0.1)
         await daemon.start()
         try:
             yield daemon
@@ -80,9 +78,7 @@ class Journal:
         """Return what the stable views show of each of the projector's tables."""
         views = Views(self.database.engine)
         return {
-            table.name: sorted(
-                tuple(row) for row in await views._all(select(table))
-            )
+            table.name: sorted(tuple(row) for row in await views._all(select(table)))
             for table in projector.tables.sorted_tables
         }
 

@@ -59,7 +59,7 @@ def views(journal: Journal) -> FlowViews:
     return FlowViews(journal.database.engine)
 
 
-async def test_projects_are_shown_as_they_stand(journal: Journal):
+async def test_projects_are_shown_as_they_stand(journal: Journal) -> None:
     gone, parent = uuid4(), uuid4()
     await journal.tell(
         PROJECT,
@@ -81,7 +81,9 @@ async def test_projects_are_shown_as_they_stand(journal: Journal):
     assert await projects.get(gone) is None
 
 
-async def test_a_flow_is_shown_with_every_setting(journal: Journal, views: FlowViews):
+async def test_a_flow_is_shown_with_every_setting(
+    journal: Journal, views: FlowViews
+) -> None:
     elsewhere = uuid4()
     await journal.tell(
         FLOW,
@@ -114,7 +116,7 @@ async def test_a_flow_is_shown_with_every_setting(journal: Journal, views: FlowV
 
 async def test_the_document_is_what_the_edits_made_of_it(
     journal: Journal, views: FlowViews
-):
+) -> None:
     first, last = drawn("A", "B"), drawn("B", "Webhook-1", text="bye\0")
     await journal.tell(FLOW, created(document=first))
     async with journal.followed_by(FlowsProjector()) as daemon:
@@ -129,7 +131,7 @@ async def test_the_document_is_what_the_edits_made_of_it(
     assert flow.webhook
 
 
-async def test_a_deleted_flow_is_not_shown(journal: Journal, views: FlowViews):
+async def test_a_deleted_flow_is_not_shown(journal: Journal, views: FlowViews) -> None:
     await journal.tell(FLOW, created(document=drawn("A")))
     await journal.project(FlowsProjector())
     edit = difference(drawn("A"), drawn("B"))
@@ -141,7 +143,7 @@ async def test_a_deleted_flow_is_not_shown(journal: Journal, views: FlowViews):
 
 async def test_headers_carry_documents_of_components_alone(
     journal: Journal, views: FlowViews
-):
+) -> None:
     part = uuid4()
     imported = FlowImported(
         owner=OWNER, project=PROJECT, name="Part", document={}, is_component=True
@@ -164,7 +166,7 @@ async def test_headers_carry_documents_of_components_alone(
 
 async def test_pages_begin_with_what_was_edited_last(
     journal: Journal, views: FlowViews
-):
+) -> None:
     flows = [uuid4() for _ in range(3)]
     for number, flow in enumerate(flows):
         await journal.tell(flow, created(name=f"100% Flow {number}"))
@@ -183,7 +185,7 @@ async def test_pages_begin_with_what_was_edited_last(
 
 async def test_texts_that_no_table_takes_cannot_poison_a_flow(
     journal: Journal, views: FlowViews
-):
+) -> None:
     long = "long" * 2_000  # longer than an index over texts would take
     await journal.tell(FLOW, created(name="a\0b", description="\0", tags=("\0",)))
     await journal.tell(FLOW, EndpointNamed(endpoint_name=long))
@@ -197,7 +199,7 @@ async def test_texts_that_no_table_takes_cannot_poison_a_flow(
 
 async def test_an_edit_that_does_not_fit_holds_its_flow_alone(
     journal: Journal, views: FlowViews
-):
+) -> None:
     wrong = VertexConfigured(vertex="nobody", path=("data",), after=1)
     await journal.tell(FLOW, created(document=drawn("A")), wrong)
     await journal.tell(FLOW, FlowRenamed(name="held back"))

@@ -50,7 +50,7 @@ def views(journal: Journal) -> MessageViews:
 
 async def test_messages_are_shown_to_their_owner_alone(
     journal: Journal, views: MessageViews
-):
+) -> None:
     question, answer, foreign = posted(), posted("Machine"), posted()
     await journal.tell(THREAD, opened(), question, answer)
     await journal.tell(uuid4(), opened(owner=OTHER), foreign)
@@ -76,7 +76,7 @@ async def test_messages_are_shown_to_their_owner_alone(
 
 async def test_an_edited_message_names_its_new_words(
     journal: Journal, views: MessageViews
-):
+) -> None:
     said = posted()
     edited = MessageEdited(
         message=said.message,
@@ -96,7 +96,7 @@ async def test_an_edited_message_names_its_new_words(
 
 async def test_a_renamed_session_takes_its_messages_along(
     journal: Journal, views: MessageViews
-):
+) -> None:
     before, moved, after = posted(), posted(), posted(session="new")
     apart = MessageEdited(
         message=moved.message,
@@ -115,7 +115,9 @@ async def test_a_renamed_session_takes_its_messages_along(
     assert ids(in_new) == [before.message, after.message]
 
 
-async def test_what_was_removed_is_not_shown(journal: Journal, views: MessageViews):
+async def test_what_was_removed_is_not_shown(
+    journal: Journal, views: MessageViews
+) -> None:
     removed, kept, deleted = posted(), posted(), posted(session="t")
     other = uuid4()
     await journal.tell(THREAD, opened(), removed, kept)
@@ -146,7 +148,7 @@ class Opened:
 
 async def test_history_is_the_last_words_in_the_order_they_were_said(
     journal: Journal, views: MessageViews
-):
+) -> None:
     said = [posted() for _ in range(4)]
     words = {
         one.content.id: b'{"text": "%d", "session_id": "old"}' % number

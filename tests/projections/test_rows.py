@@ -6,6 +6,7 @@ from uuid import UUID
 import pytest
 from sqlalchemy import Column, MetaData, Table, Text, Uuid
 
+from projections.all import ALL
 from projections.projector import Projector, log_of
 from projections.rows import Change, Everywhere, Rows
 
@@ -29,7 +30,7 @@ def changes(rows: Rows) -> list[Any]:
     ]
 
 
-def test_changes_of_a_row_put_in_the_same_batch_become_part_of_it():
+def test_changes_of_a_row_put_in_the_same_batch_become_part_of_it() -> None:
     rows = Rows()
     rows.put(THINGS, id=ONE, name="a")
     rows.change(THINGS, ONE, name="b")
@@ -40,7 +41,7 @@ def test_changes_of_a_row_put_in_the_same_batch_become_part_of_it():
     assert rows.get(THINGS, ONE) == whole
 
 
-def test_changes_of_an_older_row_are_one_change():
+def test_changes_of_an_older_row_are_one_change() -> None:
     rows = Rows()
     rows.change(THINGS, ONE, name="a", kind="k")
     rows.change(THINGS, ONE, name="b")
@@ -49,7 +50,7 @@ def test_changes_of_an_older_row_are_one_change():
     assert rows.get(THINGS, ONE) is None
 
 
-def test_a_removed_row_stays_removed_until_it_is_put_again():
+def test_a_removed_row_stays_removed_until_it_is_put_again() -> None:
     rows = Rows({THINGS: [{"id": ONE, "name": "old", "kind": None}]})
     rows.remove(THINGS, ONE)
     rows.change(THINGS, ONE, name="b")
@@ -60,7 +61,7 @@ def test_a_removed_row_stays_removed_until_it_is_put_again():
     assert changes(rows) == [{ONE: ("put", {"id": ONE, "name": "c", "kind": None})}]
 
 
-def test_a_change_by_condition_comes_after_what_was_asked_before():
+def test_a_change_by_condition_comes_after_what_was_asked_before() -> None:
     rows = Rows({THINGS: [{"id": TWO, "name": "two", "kind": "k"}]})
     rows.put(THINGS, id=ONE, name="one", kind="k")
     rows.change_where(THINGS, {"kind": "k"}, name="same")
@@ -76,7 +77,7 @@ def test_a_change_by_condition_comes_after_what_was_asked_before():
     assert rows.get(THINGS, ONE) is not None
 
 
-def test_a_column_that_is_not_there_is_refused():
+def test_a_column_that_is_not_there_is_refused() -> None:
     rows = Rows()
     with pytest.raises(KeyError, match="colour"):
         rows.put(THINGS, id=ONE, colour="red")
@@ -87,26 +88,24 @@ def test_a_column_that_is_not_there_is_refused():
     assert list(rows) == []
 
 
-def test_a_nul_is_replaced_in_texts():
+def test_a_nul_is_replaced_in_texts() -> None:
     rows = Rows()
     rows.change(THINGS, ONE, name="a\0b")
     (segment,) = rows
     assert isinstance(segment, dict)
-    assert segment[THINGS] == {(ONE,): Change(kind="change", values={"name": "a\ufffdb"})}
+    assert segment[THINGS] == {
+        (ONE,): Change(kind="change", values={"name": "a\ufffdb"})
+    }
 
 
-def test_every_projector_has_a_name_of_its_own_and_tables_of_its_own():
-    from projections.all import ALL
-
+def test_every_projector_has_a_name_of_its_own_and_tables_of_its_own() -> None:
     names = [projector.name for projector in ALL]
     tables = [table for projector in ALL for table in projector.tables.tables]
     assert len(set(names)) == len(names)
     assert len(set(tables)) == len(tables)
 
 
-def test_every_event_that_a_projector_reads_is_folded():
-    from projections.all import ALL
-
+def test_every_event_that_a_projector_reads_is_folded() -> None:
     assert {log_of(event) for projector in ALL for event in projector.reads} == {
         "core",
         "runs",

@@ -50,7 +50,7 @@ def failed(vertex: str, *reads: str) -> VertexFailed:
     )
 
 
-async def test_runs_are_shown_as_they_stand(journal: Journal):
+async def test_runs_are_shown_as_they_stand(journal: Journal) -> None:
     runs = [uuid4() for _ in range(5)]
     claimed = RunClaimed(worker="w", attempt=1)
     ends = (
@@ -90,7 +90,7 @@ async def test_runs_are_shown_as_they_stand(journal: Journal):
     assert await views.page(OTHER) == ([], 0)
 
 
-async def test_the_newest_build_of_each_vertex_is_shown(journal: Journal):
+async def test_the_newest_build_of_each_vertex_is_shown(journal: Journal) -> None:
     first, second = uuid4(), uuid4()
     again = built("A")
     await journal.tell(first, built("A"), built("B", "A"), built("A\0"))
@@ -107,7 +107,7 @@ async def test_the_newest_build_of_each_vertex_is_shown(journal: Journal):
     assert len({build.build_id for build in builds}) == 3
 
 
-async def test_builds_after_a_clearing_are_shown_again(journal: Journal):
+async def test_builds_after_a_clearing_are_shown_again(journal: Journal) -> None:
     views = BuildViews(journal.database.engine)
     await journal.tell(uuid4(), built("A"), built("B"))
     await journal.tell(FLOW, BuildsCleared())
@@ -123,7 +123,7 @@ async def test_builds_after_a_clearing_are_shown_again(journal: Journal):
     assert await views.latest(FLOW) == []
 
 
-async def test_each_edge_read_is_a_transaction(journal: Journal):
+async def test_each_edge_read_is_a_transaction(journal: Journal) -> None:
     run = uuid4()
     source = built("A")
     wrong = failed("C", "A", "B")

@@ -30,7 +30,7 @@ from tests.projections.journal import OTHER, OWNER, Journal, ids
 pytestmark = pytest.mark.server
 
 
-async def test_a_user_is_shown_as_they_stand(journal: Journal):
+async def test_a_user_is_shown_as_they_stand(journal: Journal) -> None:
     await journal.tell(
         OWNER,
         UserRegistered(username="ada", active=False),
@@ -55,7 +55,9 @@ async def test_a_user_is_shown_as_they_stand(journal: Journal):
     assert await views.get(uuid4()) is None
 
 
-async def test_what_is_taken_away_from_a_user_is_shown_as_gone(journal: Journal):
+async def test_what_is_taken_away_from_a_user_is_shown_as_gone(
+    journal: Journal,
+) -> None:
     await journal.tell(
         OWNER,
         UserRegistered(username="ada", active=True, superuser=True),
@@ -72,7 +74,7 @@ async def test_what_is_taken_away_from_a_user_is_shown_as_gone(journal: Journal)
     assert eve.optins is None
 
 
-async def test_an_erased_user_is_not_shown(journal: Journal):
+async def test_an_erased_user_is_not_shown(journal: Journal) -> None:
     key, variable = uuid4(), uuid4()
     await journal.tell(
         OWNER,
@@ -89,7 +91,7 @@ async def test_an_erased_user_is_not_shown(journal: Journal):
     assert await VariableViews(engine).of(OWNER) == []
 
 
-async def test_keys_are_listed_until_they_are_revoked(journal: Journal):
+async def test_keys_are_listed_until_they_are_revoked(journal: Journal) -> None:
     kept, revoked = uuid4(), uuid4()
     await journal.tell(
         OWNER,
@@ -108,7 +110,7 @@ async def test_keys_are_listed_until_they_are_revoked(journal: Journal):
     assert await views.get(revoked) is None
 
 
-async def test_a_variable_is_found_by_its_newest_name(journal: Journal):
+async def test_a_variable_is_found_by_its_newest_name(journal: Journal) -> None:
     one, two, first, second = uuid4(), uuid4(), uuid4(), uuid4()
     await journal.tell(
         OWNER,

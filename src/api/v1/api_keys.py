@@ -5,13 +5,14 @@ from uuid import UUID
 
 import msgspec
 from litestar import Controller, Response, delete, get, post
-from litestar.di import NamedDependency
 from litestar.params import FromPath, RequestBody
 
+from api.given import Given
 from api.problems import Refusal
 from api.requests import Answers
 from api.v1.users import naive
 from application.api_keys import ApiKeys, KeyUse, KeyUses
+from application.names import Name
 from application.permissions import NotFoundError, person
 from application.ports import Actor, Cause
 from projections.api_keys.views import ApiKeyRow, ApiKeyViews
@@ -22,7 +23,7 @@ STARS = 38  # a key has 46 characters, of which the first eight are shown
 class NewKey(msgspec.Struct, frozen=True, kw_only=True):
     """The name of a key to be."""
 
-    name: str | None = None
+    name: Name | None = None
 
 
 class ApiKeyController(Controller):
@@ -34,9 +35,10 @@ class ApiKeyController(Controller):
     @get("/")
     async def many(
         self,
-        actor: NamedDependency[Actor],
-        api_key_views: NamedDependency[ApiKeyViews],
-        key_uses: NamedDependency[KeyUses],
+        *,
+        actor: Given[Actor],
+        api_key_views: Given[ApiKeyViews],
+        key_uses: Given[KeyUses],
     ) -> dict[str, Any]:
         """List one's keys, without the keys themselves."""
         owner = person(actor)
@@ -51,11 +53,12 @@ class ApiKeyController(Controller):
     @post("/", status_code=200)
     async def issue(
         self,
+        *,
         data: RequestBody[NewKey],
-        actor: NamedDependency[Actor],
-        api_keys: NamedDependency[ApiKeys],
-        cause: NamedDependency[Cause],
-        answers: NamedDependency[Answers],
+        actor: Given[Actor],
+        api_keys: Given[ApiKeys],
+        cause: Given[Cause],
+        answers: Given[Answers],
     ) -> Response[dict[str, Any]]:
         """Issue a key and show it, this once."""
         done = await api_keys.issue(actor, data.name or "", cause=cause)
@@ -76,11 +79,12 @@ class ApiKeyController(Controller):
     @delete("/{key_id:str}", status_code=200)
     async def revoke(
         self,
+        *,
         key_id: FromPath[UUID],
-        actor: NamedDependency[Actor],
-        api_keys: NamedDependency[ApiKeys],
-        cause: NamedDependency[Cause],
-        answers: NamedDependency[Answers],
+        actor: Given[Actor],
+        api_keys: Given[ApiKeys],
+        cause: Given[Cause],
+        answers: Given[Answers],
     ) -> dict[str, str]:
         """Revoke a key."""
         try:

@@ -6,15 +6,15 @@ from typing import Any, Protocol
 
 import msgspec
 from litestar import Controller, Request, Response, get, post
-from litestar.di import NamedDependency
 from litestar.params import RequestBody
 
+from api.given import Given
 from api.problems import Refusal
 from api.zipping import packed
 from application.ports.components import Component, UnknownComponentError
 from domain.kernel import DomainError, Json
 
-type AnyRequest = Request[Any, Any, Any]
+AnyRequest = Request[Any, Any, Any]
 
 
 class Recognising(Protocol):
@@ -75,7 +75,7 @@ class ComponentController(Controller):
 
     @get("/all")
     async def catalogue(
-        self, request: AnyRequest, catalogue: NamedDependency[bytes]
+        self, *, request: AnyRequest, catalogue: Given[bytes]
     ) -> Response[bytes]:
         """List every component by category."""
         return await packed(request, catalogue)
@@ -83,8 +83,9 @@ class ComponentController(Controller):
     @post("/custom_component", status_code=200)
     async def custom_component(
         self,
+        *,
         data: RequestBody[Source],
-        components: NamedDependency[Recognising],
+        components: Given[Recognising],
     ) -> dict[str, Any]:
         """Return the built-in component whose source this is; refuse all others."""
         try:
@@ -96,8 +97,9 @@ class ComponentController(Controller):
     @post("/custom_component/update", status_code=200)
     async def update(
         self,
+        *,
         data: RequestBody[FieldChange],
-        components: NamedDependency[Recognising],
+        components: Given[Recognising],
     ) -> dict[str, Any]:
         """Return the component as it reads after a field was set."""
         try:
@@ -112,7 +114,7 @@ class ComponentController(Controller):
 
     @post("/validate/prompt", status_code=200)
     async def validate_prompt(
-        self, data: RequestBody[Prompt], read_prompt: NamedDependency[ReadPrompt]
+        self, *, data: RequestBody[Prompt], read_prompt: Given[ReadPrompt]
     ) -> dict[str, Any]:
         """Return the variables of a template, and the component with their fields."""
         try:

@@ -67,7 +67,9 @@ class ProjectRead(msgspec.Struct, frozen=True, kw_only=True):
     parent_id: UUID | None
 
 
-def flow_read(facts: Flow | FlowHeader, *, data: Json, updated_at: datetime) -> FlowRead:
+def flow_read(
+    facts: Flow | FlowHeader, *, data: Json, updated_at: datetime
+) -> FlowRead:
     """Return a flow with its document in the shape that clients read."""
     return FlowRead(
         name=facts.name,
@@ -144,8 +146,6 @@ def project_read(project: ProjectRow | Project) -> ProjectRead:
     )
 
 
-def first_named_first(
-    rows: Iterable[ProjectRow], name: str
-) -> list[ProjectRow]:
+def first_named_first(rows: Iterable[ProjectRow], name: str) -> list[ProjectRow]:
     """Return projects with the one of that name in front."""
     return sorted(rows, key=lambda row: row.name != name)

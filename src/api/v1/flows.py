@@ -7,10 +7,10 @@ from uuid import UUID
 
 import msgspec
 from litestar import Controller, Request, Response, delete, get, patch, post
-from litestar.di import NamedDependency
 from litestar.params import FromPath, FromQuery, MultipartBody, RequestBody
 
 from api.archives import flows_in, uploaded_json, zipped
+from api.given import Given
 from api.problems import Refusal
 from api.requests import Answers, bounded_page, expected_version, page_of
 from api.security import PUBLIC
@@ -33,7 +33,7 @@ from application.projects import Projects
 from domain.flow.flow import Flow
 from projections.flows.views import FlowHeader, FlowRow, FlowViews
 
-type AnyRequest = Request[Any, Any, Any]
+AnyRequest = Request[Any, Any, Any]
 
 
 class Batch(msgspec.Struct, frozen=True, kw_only=True):
@@ -51,14 +51,15 @@ class FlowController(Controller):
     @post("/", status_code=201)
     async def create(
         self,
+        *,
         data: RequestBody[NewFlow],
-        actor: NamedDependency[Actor],
-        flows: NamedDependency[Flows],
-        projects: NamedDependency[Projects],
-        documents: NamedDependency[Documents],
-        served: NamedDependency[Served],
-        cause: NamedDependency[Cause],
-        answers: NamedDependency[Answers],
+        actor: Given[Actor],
+        flows: Given[Flows],
+        projects: Given[Projects],
+        documents: Given[Documents],
+        served: Given[Served],
+        cause: Given[Cause],
+        answers: Given[Answers],
     ) -> Response[FlowRead]:
         """Create a flow under the name asked for, or the next one free."""
         home = await projects.home(actor, data.folder_id, cause=cause)
@@ -71,13 +72,14 @@ class FlowController(Controller):
     @post("/batch", status_code=201)
     async def create_many(
         self,
+        *,
         data: RequestBody[Batch],
-        actor: NamedDependency[Actor],
-        flows: NamedDependency[Flows],
-        projects: NamedDependency[Projects],
-        documents: NamedDependency[Documents],
-        cause: NamedDependency[Cause],
-        answers: NamedDependency[Answers],
+        actor: Given[Actor],
+        flows: Given[Flows],
+        projects: Given[Projects],
+        documents: Given[Documents],
+        cause: Given[Cause],
+        answers: Given[Answers],
     ) -> list[FlowRead]:
         """Create several flows, all or none."""
         homes = [
@@ -90,14 +92,15 @@ class FlowController(Controller):
     @post("/upload", status_code=201)
     async def upload(
         self,
+        *,
         data: MultipartBody[dict[str, Any]],
-        actor: NamedDependency[Actor],
-        flows: NamedDependency[Flows],
-        projects: NamedDependency[Projects],
-        documents: NamedDependency[Documents],
-        max_json: NamedDependency[int],
-        cause: NamedDependency[Cause],
-        answers: NamedDependency[Answers],
+        actor: Given[Actor],
+        flows: Given[Flows],
+        projects: Given[Projects],
+        documents: Given[Documents],
+        max_json: Given[int],
+        cause: Given[Cause],
+        answers: Given[Answers],
         folder_id: FromQuery[UUID | None] = None,
     ) -> list[FlowRead]:
         """Create the flows of a file."""
@@ -112,15 +115,16 @@ class FlowController(Controller):
     @get("/")
     async def many(
         self,
+        *,
         request: AnyRequest,
-        actor: NamedDependency[Actor],
-        flow_views: NamedDependency[FlowViews],
-        projects: NamedDependency[Projects],
-        documents: NamedDependency[Documents],
+        actor: Given[Actor],
+        flow_views: Given[FlowViews],
+        projects: Given[Projects],
+        documents: Given[Documents],
         folder_id: FromQuery[UUID | None] = None,
-        get_all: FromQuery[bool] = True,  # noqa: FBT002 - a query parameter
-        header_flows: FromQuery[bool] = False,  # noqa: FBT002 - a query parameter
-        components_only: FromQuery[bool] = False,  # noqa: FBT002 - a query parameter
+        get_all: FromQuery[bool] = True,
+        header_flows: FromQuery[bool] = False,
+        components_only: FromQuery[bool] = False,
         page: FromQuery[int] = 1,
         size: FromQuery[int] = 50,
     ) -> Response[bytes]:
@@ -149,7 +153,7 @@ class FlowController(Controller):
 
     @get("/basic_examples", opt=PUBLIC)
     async def basic_examples(
-        self, request: AnyRequest, examples: NamedDependency[bytes]
+        self, *, request: AnyRequest, examples: Given[bytes]
     ) -> Response[bytes]:
         """List the flows a newcomer may begin with."""
         return await packed(request, examples)
@@ -157,9 +161,10 @@ class FlowController(Controller):
     @get("/public_flow/{flow_id:str}", opt=PUBLIC)
     async def public_flow(
         self,
+        *,
         flow_id: FromPath[UUID],
-        flow_views: NamedDependency[FlowViews],
-        documents: NamedDependency[Documents],
+        flow_views: Given[FlowViews],
+        documents: Given[Documents],
     ) -> FlowRead:
         """Show a flow whose owner made it public."""
         row = await flow_views.public(flow_id)
@@ -170,11 +175,12 @@ class FlowController(Controller):
     @get("/{flow_id:str}")
     async def one(
         self,
+        *,
         flow_id: FromPath[UUID],
-        actor: NamedDependency[Actor],
-        flow_views: NamedDependency[FlowViews],
-        documents: NamedDependency[Documents],
-        served: NamedDependency[Served],
+        actor: Given[Actor],
+        flow_views: Given[FlowViews],
+        documents: Given[Documents],
+        served: Given[Served],
     ) -> Response[FlowRead]:
         """Show a flow."""
         row = await flow_views.get(flow_id)
@@ -186,14 +192,15 @@ class FlowController(Controller):
     @patch("/{flow_id:str}")
     async def edit(
         self,
+        *,
         request: AnyRequest,
         flow_id: FromPath[UUID],
         data: RequestBody[FlowChange],
-        actor: NamedDependency[Actor],
-        editing: NamedDependency[Editing],
-        documents: NamedDependency[Documents],
-        cause: NamedDependency[Cause],
-        answers: NamedDependency[Answers],
+        actor: Given[Actor],
+        editing: Given[Editing],
+        documents: Given[Documents],
+        cause: Given[Cause],
+        answers: Given[Answers],
     ) -> Response[FlowRead]:
         """Save a flow: what changed is put onto what others changed meanwhile."""
         done = await editing.edit(
@@ -209,11 +216,12 @@ class FlowController(Controller):
     @delete("/{flow_id:str}", status_code=200)
     async def delete_one(
         self,
+        *,
         flow_id: FromPath[UUID],
-        actor: NamedDependency[Actor],
-        flows: NamedDependency[Flows],
-        cause: NamedDependency[Cause],
-        answers: NamedDependency[Answers],
+        actor: Given[Actor],
+        flows: Given[Flows],
+        cause: Given[Cause],
+        answers: Given[Answers],
     ) -> dict[str, str]:
         """Delete a flow with what was said and built in it."""
         done = await flows.delete(actor, [flow_id], cause=cause)
@@ -225,11 +233,12 @@ class FlowController(Controller):
     @delete("/", status_code=200)
     async def delete_many(
         self,
+        *,
         data: RequestBody[list[UUID]],
-        actor: NamedDependency[Actor],
-        flows: NamedDependency[Flows],
-        cause: NamedDependency[Cause],
-        answers: NamedDependency[Answers],
+        actor: Given[Actor],
+        flows: Given[Flows],
+        cause: Given[Cause],
+        answers: Given[Answers],
     ) -> dict[str, int]:
         """Delete flows; unknown ones are passed over."""
         done = await flows.delete(actor, data, cause=cause)
@@ -239,10 +248,11 @@ class FlowController(Controller):
     @post("/download", status_code=200)
     async def download(
         self,
+        *,
         data: RequestBody[list[UUID]],
-        actor: NamedDependency[Actor],
-        flow_views: NamedDependency[FlowViews],
-        documents: NamedDependency[Documents],
+        actor: Given[Actor],
+        flow_views: Given[FlowViews],
+        documents: Given[Documents],
     ) -> Response[Any]:
         """Hand out flows as files, without their secrets."""
         rows = {row.id: row for row in await flow_views.many(data)}

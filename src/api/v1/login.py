@@ -4,9 +4,9 @@ from typing import Any
 
 import msgspec
 from litestar import Controller, Request, Response, get, post
-from litestar.di import NamedDependency
 from litestar.params import RequestBody, URLEncodedBody
 
+from api.given import Given
 from api.security import (
     ACCESS,
     PUBLIC,
@@ -23,7 +23,7 @@ from application.sessions import (
 )
 from application.users import Users
 
-type AnyRequest = Request[Any, Any, Any]
+AnyRequest = Request[Any, Any, Any]
 
 
 class Form(msgspec.Struct, frozen=True, kw_only=True):
@@ -48,61 +48,66 @@ class LoginController(Controller):
     @post("/login", status_code=200)
     async def login(
         self,
+        *,
         request: AnyRequest,
         data: URLEncodedBody[Form],
-        sessions: NamedDependency[Sessions],
-        cookies: NamedDependency[CookieRules],
+        sessions: Given[Sessions],
+        cookie_rules: Given[CookieRules],
     ) -> Response[dict[str, Any]]:
         """Sign in with name and password."""
         entered = await sessions.sign_in(
             data.username, data.password, address=address_of(request)
         )
-        return _let_in(entered, cookies)
+        return _let_in(entered, cookie_rules)
 
     @post("/login/link", status_code=200)
     async def login_by_link(
         self,
+        *,
         data: RequestBody[Link],
-        sessions: NamedDependency[Sessions],
-        cookies: NamedDependency[CookieRules],
+        sessions: Given[Sessions],
+        cookie_rules: Given[CookieRules],
     ) -> Response[dict[str, Any]]:
         """Sign in with the token of a link, once."""
-        return _let_in(await sessions.sign_in_by_link(data.token), cookies)
+        return _let_in(await sessions.sign_in_by_link(data.token), cookie_rules)
 
     @get("/auto_login")
     async def auto_login(
         self,
-        sessions: NamedDependency[Sessions],
-        users: NamedDependency[Users],
-        cookies: NamedDependency[CookieRules],
-        auto_login: NamedDependency[bool],
+        *,
+        sessions: Given[Sessions],
+        users: Given[Users],
+        cookie_rules: Given[CookieRules],
+        auto_login: Given[bool],
     ) -> Response[dict[str, Any]]:
         """Sign in as the first user, where the operator allows it."""
         first = await users.first_superuser() if auto_login else None
         if first is None:
             raise AutoLoginOffError
-        return _let_in(await sessions.sign_in_unasked(first), cookies)
+        return _let_in(await sessions.sign_in_unasked(first), cookie_rules)
 
     @post("/refresh", status_code=200)
     async def refresh(
         self,
+        *,
         request: AnyRequest,
-        sessions: NamedDependency[Sessions],
-        cookies: NamedDependency[CookieRules],
+        sessions: Given[Sessions],
+        cookie_rules: Given[CookieRules],
     ) -> Response[dict[str, Any]]:
         """Exchange the refresh token in the cookie for new tokens."""
         refuse_foreign_pages(request)
         token = request.cookies.get(REFRESH)
         if not token:
             raise BadRefreshTokenError
-        return _let_in(await sessions.renew(token), cookies)
+        return _let_in(await sessions.renew(token), cookie_rules)
 
     @post("/logout", status_code=200)
     async def logout(
         self,
+        *,
         request: AnyRequest,
-        sessions: NamedDependency[Sessions],
-        cookies: NamedDependency[CookieRules],
+        sessions: Given[Sessions],
+        cookie_rules: Given[CookieRules],
     ) -> Response[dict[str, str]]:
         """End the session, here and on the server."""
         refuse_foreign_pages(request)
@@ -111,7 +116,7 @@ class LoginController(Controller):
             bearer or request.cookies.get(ACCESS), request.cookies.get(REFRESH)
         )
         return Response(
-            {"message": "Logout successful"}, cookies=cookies.leaving()
+            {"message": "Logout successful"}, cookies=cookie_rules.leaving()
         )
 
 
@@ -125,5 +130,3 @@ def _let_in(entered: Pass, cookies: CookieRules) -> Response[dict[str, Any]]:
         cookies=cookies.entering(entered),
         headers={"Cache-Control": "no-store"},
     )
-
-

@@ -8,9 +8,9 @@ from uuid import UUID
 
 import msgspec
 from litestar import Controller, delete, get, patch, put
-from litestar.di import NamedDependency
 from litestar.params import FromPath, FromQuery, RequestBody
 
+from api.given import Given
 from api.problems import Refusal
 from api.requests import Answers, bounded_page, page_of
 from api.v1.users import naive
@@ -38,9 +38,10 @@ class MonitorController(Controller):
     @get("/messages")
     async def messages(
         self,
-        actor: NamedDependency[Actor],
-        message_views: NamedDependency[MessageViews],
-        contents: NamedDependency[Contents],
+        *,
+        actor: Given[Actor],
+        message_views: Given[MessageViews],
+        contents: Given[Contents],
         flow_id: FromQuery[UUID | None] = None,
         session_id: FromQuery[str | None] = None,
         sender: FromQuery[str | None] = None,
@@ -53,7 +54,9 @@ class MonitorController(Controller):
         if order_by not in ORDERS:
             raise Refusal(422, f"order_by is one of {', '.join(ORDERS)}")
         if not 1 <= limit <= MOST_MESSAGES or offset < 0:
-            raise Refusal(422, f"limit is from 1 to {MOST_MESSAGES}, offset not negative")
+            raise Refusal(
+                422, f"limit is from 1 to {MOST_MESSAGES}, offset not negative"
+            )
         newest_first = order_by == "timestamp"
         rows = await message_views.select(
             person(actor),
@@ -71,8 +74,9 @@ class MonitorController(Controller):
     @get("/messages/sessions")
     async def sessions(
         self,
-        actor: NamedDependency[Actor],
-        message_views: NamedDependency[MessageViews],
+        *,
+        actor: Given[Actor],
+        message_views: Given[MessageViews],
         flow_id: FromQuery[UUID | None] = None,
     ) -> list[str]:
         """List the sessions in which something was said."""
@@ -81,11 +85,12 @@ class MonitorController(Controller):
     @delete("/messages", status_code=204)
     async def remove(
         self,
+        *,
         data: RequestBody[list[UUID]],
-        actor: NamedDependency[Actor],
-        messages: NamedDependency[Messages],
-        cause: NamedDependency[Cause],
-        answers: NamedDependency[Answers],
+        actor: Given[Actor],
+        messages: Given[Messages],
+        cause: Given[Cause],
+        answers: Given[Answers],
     ) -> None:
         """Remove messages; those of others are passed over."""
         done = await messages.remove(actor, data, cause=cause)
@@ -94,12 +99,13 @@ class MonitorController(Controller):
     @put("/messages/{message_id:str}")
     async def edit(
         self,
+        *,
         message_id: FromPath[UUID],
         data: RequestBody[MessageChange],
-        actor: NamedDependency[Actor],
-        messages: NamedDependency[Messages],
-        cause: NamedDependency[Cause],
-        answers: NamedDependency[Answers],
+        actor: Given[Actor],
+        messages: Given[Messages],
+        cause: Given[Cause],
+        answers: Given[Answers],
     ) -> dict[str, Any]:
         """Let a message read otherwise."""
         done = await messages.edit(actor, message_id, data, cause=cause)
@@ -109,14 +115,15 @@ class MonitorController(Controller):
     @patch("/messages/session/{session:path}")
     async def rename_session(
         self,
+        *,
         session: FromPath[str],
         new_session_id: FromQuery[Name],
-        actor: NamedDependency[Actor],
-        messages: NamedDependency[Messages],
-        message_views: NamedDependency[MessageViews],
-        contents: NamedDependency[Contents],
-        cause: NamedDependency[Cause],
-        answers: NamedDependency[Answers],
+        actor: Given[Actor],
+        messages: Given[Messages],
+        message_views: Given[MessageViews],
+        contents: Given[Contents],
+        cause: Given[Cause],
+        answers: Given[Answers],
     ) -> list[dict[str, Any]]:
         """Give a session another name."""
         if not new_session_id:
@@ -131,11 +138,12 @@ class MonitorController(Controller):
     @delete("/messages/session/{session:path}", status_code=204)
     async def remove_session(
         self,
+        *,
         session: FromPath[str],
-        actor: NamedDependency[Actor],
-        messages: NamedDependency[Messages],
-        cause: NamedDependency[Cause],
-        answers: NamedDependency[Answers],
+        actor: Given[Actor],
+        messages: Given[Messages],
+        cause: Given[Cause],
+        answers: Given[Answers],
     ) -> None:
         """Remove all that was said in a session."""
         done = await messages.remove_session(
@@ -146,11 +154,12 @@ class MonitorController(Controller):
     @get("/builds")
     async def builds(
         self,
+        *,
         flow_id: FromQuery[UUID],
-        actor: NamedDependency[Actor],
-        permissions: NamedDependency[Permissions],
-        build_views: NamedDependency[BuildViews],
-        contents: NamedDependency[Contents],
+        actor: Given[Actor],
+        permissions: Given[Permissions],
+        build_views: Given[BuildViews],
+        contents: Given[Contents],
     ) -> dict[str, Any]:
         """Show what each vertex of a flow came to, the last time."""
         await permissions.require(actor, "flow", flow_id)
@@ -161,11 +170,12 @@ class MonitorController(Controller):
     @delete("/builds", status_code=204)
     async def clear_builds(
         self,
+        *,
         flow_id: FromQuery[UUID],
-        actor: NamedDependency[Actor],
-        flows: NamedDependency[Flows],
-        cause: NamedDependency[Cause],
-        answers: NamedDependency[Answers],
+        actor: Given[Actor],
+        flows: Given[Flows],
+        cause: Given[Cause],
+        answers: Given[Answers],
     ) -> None:
         """Clear what the vertices of a flow came to."""
         done = await flows.clear_builds(actor, flow_id, cause=cause)
@@ -174,11 +184,12 @@ class MonitorController(Controller):
     @get("/transactions")
     async def transactions(
         self,
+        *,
         flow_id: FromQuery[UUID],
-        actor: NamedDependency[Actor],
-        permissions: NamedDependency[Permissions],
-        transaction_views: NamedDependency[TransactionViews],
-        contents: NamedDependency[Contents],
+        actor: Given[Actor],
+        permissions: Given[Permissions],
+        transaction_views: Given[TransactionViews],
+        contents: Given[Contents],
         page: FromQuery[int] = 1,
         size: FromQuery[int] = 50,
     ) -> dict[str, Any]:

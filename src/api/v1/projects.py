@@ -6,10 +6,10 @@ from uuid import UUID
 
 import msgspec
 from litestar import Controller, Request, Response, delete, get, patch, post
-from litestar.di import NamedDependency
 from litestar.params import FromPath, FromQuery, MultipartBody, RequestBody
 
 from api.archives import project_in, uploaded_json, zipped
+from api.given import Given
 from api.problems import Refusal
 from api.requests import Answers, bounded_page, page_of
 from api.v1.flow_shapes import (
@@ -29,7 +29,7 @@ from application.projects import FIRST_PROJECT, ProjectChange, Projects
 from projections.flows.views import FlowRow, FlowViews
 from projections.projects.views import ProjectRow, ProjectViews
 
-type AnyRequest = Request[Any, Any, Any]
+AnyRequest = Request[Any, Any, Any]
 
 
 class NewProject(msgspec.Struct, frozen=True, kw_only=True):
@@ -44,17 +44,18 @@ class NewProject(msgspec.Struct, frozen=True, kw_only=True):
 class ProjectController(Controller):
     """Commands go to `Projects`, questions to the views."""
 
-    path = ["/projects", "/folders"]  # noqa: RUF012 - as Litestar declares it
+    path = "/projects"
     tags = ("Projects",)
 
     @post("/", status_code=201)
     async def open(
         self,
+        *,
         data: RequestBody[NewProject],
-        actor: NamedDependency[Actor],
-        projects: NamedDependency[Projects],
-        cause: NamedDependency[Cause],
-        answers: NamedDependency[Answers],
+        actor: Given[Actor],
+        projects: Given[Projects],
+        cause: Given[Cause],
+        answers: Given[Answers],
     ) -> ProjectRead:
         """Open a project under the name asked for, or the next one free."""
         done = await projects.open(
@@ -70,8 +71,9 @@ class ProjectController(Controller):
     @get("/")
     async def many(
         self,
-        actor: NamedDependency[Actor],
-        project_views: NamedDependency[ProjectViews],
+        *,
+        actor: Given[Actor],
+        project_views: Given[ProjectViews],
     ) -> list[ProjectRead]:
         """List one's projects, the first one first."""
         rows = await project_views.of(person(actor))
@@ -80,16 +82,17 @@ class ProjectController(Controller):
     @get("/{project_id:str}")
     async def one(
         self,
+        *,
         request: AnyRequest,
         project_id: FromPath[UUID],
-        actor: NamedDependency[Actor],
-        project_views: NamedDependency[ProjectViews],
-        flow_views: NamedDependency[FlowViews],
-        documents: NamedDependency[Documents],
+        actor: Given[Actor],
+        project_views: Given[ProjectViews],
+        flow_views: Given[FlowViews],
+        documents: Given[Documents],
         page: FromQuery[int | None] = None,
         size: FromQuery[int | None] = None,
-        is_component: FromQuery[bool] = False,  # noqa: FBT002 - a query parameter
-        is_flow: FromQuery[bool] = False,  # noqa: FBT002 - a query parameter
+        is_component: FromQuery[bool] = False,
+        is_flow: FromQuery[bool] = False,
         search: FromQuery[str] = "",
     ) -> Response[bytes]:
         """Show a project with its flows: all, or a page of those that match."""
@@ -97,7 +100,9 @@ class ProjectController(Controller):
         project = msgspec.to_builtins(project_read(row))
         if page is None and size is None:
             rows = await flow_views.of_owner(row.owner, project=row.id)
-            return await gzipped(request, project | {"flows": await _read(rows, documents)})
+            return await gzipped(
+                request, project | {"flows": await _read(rows, documents)}
+            )
         page, size = bounded_page(page or 1, size or 50)
         rows, total = await flow_views.page(
             row.owner,
@@ -107,20 +112,19 @@ class ProjectController(Controller):
             search=search,
             is_component=_only(is_component=is_component, is_flow=is_flow),
         )
-        flows = page_of(
-            await _read(rows, documents), total=total, page=page, size=size
-        )
+        flows = page_of(await _read(rows, documents), total=total, page=page, size=size)
         return await gzipped(request, {"folder": project, "flows": flows})
 
     @patch("/{project_id:str}")
     async def change(
         self,
+        *,
         project_id: FromPath[UUID],
         data: RequestBody[ProjectChange],
-        actor: NamedDependency[Actor],
-        projects: NamedDependency[Projects],
-        cause: NamedDependency[Cause],
-        answers: NamedDependency[Answers],
+        actor: Given[Actor],
+        projects: Given[Projects],
+        cause: Given[Cause],
+        answers: Given[Answers],
     ) -> ProjectRead:
         """Rename a project, or say which flows lie in it."""
         done = await projects.change(actor, project_id, data, cause=cause)
@@ -130,11 +134,12 @@ class ProjectController(Controller):
     @delete("/{project_id:str}", status_code=204)
     async def remove(
         self,
+        *,
         project_id: FromPath[UUID],
-        actor: NamedDependency[Actor],
-        projects: NamedDependency[Projects],
-        cause: NamedDependency[Cause],
-        answers: NamedDependency[Answers],
+        actor: Given[Actor],
+        projects: Given[Projects],
+        cause: Given[Cause],
+        answers: Given[Answers],
     ) -> None:
         """Delete a project with its flows."""
         done = await projects.delete(actor, project_id, cause=cause)
@@ -143,11 +148,12 @@ class ProjectController(Controller):
     @get("/download/{project_id:str}")
     async def download(
         self,
+        *,
         project_id: FromPath[UUID],
-        actor: NamedDependency[Actor],
-        project_views: NamedDependency[ProjectViews],
-        flow_views: NamedDependency[FlowViews],
-        documents: NamedDependency[Documents],
+        actor: Given[Actor],
+        project_views: Given[ProjectViews],
+        flow_views: Given[FlowViews],
+        documents: Given[Documents],
     ) -> Response[bytes]:
         """Hand out a project's flows as one file, without their secrets."""
         row = await _mine(actor, project_id, project_views)
@@ -160,14 +166,15 @@ class ProjectController(Controller):
     @post("/upload", status_code=201)
     async def upload(
         self,
+        *,
         data: MultipartBody[dict[str, Any]],
-        actor: NamedDependency[Actor],
-        projects: NamedDependency[Projects],
-        flow_views: NamedDependency[FlowViews],
-        documents: NamedDependency[Documents],
-        max_json: NamedDependency[int],
-        cause: NamedDependency[Cause],
-        answers: NamedDependency[Answers],
+        actor: Given[Actor],
+        projects: Given[Projects],
+        flow_views: Given[FlowViews],
+        documents: Given[Documents],
+        max_json: Given[int],
+        cause: Given[Cause],
+        answers: Given[Answers],
     ) -> list[FlowRead]:
         """Open a project with the flows of a file."""
         file = project_in(await uploaded_json(data, limit=max_json))
@@ -181,6 +188,13 @@ class ProjectController(Controller):
         await answers.settle(done.position)
         rows = await flow_views.of_owner(person(actor), project=done.result.id)
         return await _read(rows, documents)
+
+
+class FolderController(ProjectController):
+    """The same under the name that older clients use."""
+
+    path = "/folders"
+    tags = ("Folders",)
 
 
 async def _mine(actor: Actor, project_id: UUID, views: ProjectViews) -> ProjectRow:

@@ -6,8 +6,8 @@ from typing import Any, Final
 
 import msgspec
 from litestar import Controller, Response, get
-from litestar.di import NamedDependency
 
+from api.given import Given
 from api.security import PUBLIC
 from application.ports import EventStore
 
@@ -43,7 +43,7 @@ class ConfigController(Controller):
         }
 
     @get("/config", sync_to_thread=False)
-    def config(self, facts: NamedDependency[ServerFacts]) -> dict[str, Any]:
+    def config(self, facts: Given[ServerFacts]) -> dict[str, Any]:
         """Say what the page should know."""
         return {
             "feature_flags": {"mvp_components": False, "mcp_composer": False},
@@ -68,7 +68,7 @@ class HealthController(Controller):
         return {"status": "ok"}
 
     @get("/health_check")
-    async def health_check(self, store: NamedDependency[EventStore]) -> Response[Any]:
+    async def health_check(self, store: Given[EventStore]) -> Response[Any]:
         """Say whether the database answers; the page reads every value."""
         try:
             await store.head()

@@ -6,9 +6,9 @@ from uuid import UUID
 
 import msgspec
 from litestar import Controller, Response, delete, get, patch, post
-from litestar.di import NamedDependency
 from litestar.params import FromPath, FromQuery, RequestBody
 
+from api.given import Given
 from api.problems import Refusal
 from api.requests import Answers
 from api.security import PUBLIC, superuser
@@ -58,7 +58,7 @@ class UserController(Controller):
 
     @get("/whoami")
     async def whoami(
-        self, actor: NamedDependency[Actor], user_views: NamedDependency[UserViews]
+        self, *, actor: Given[Actor], user_views: Given[UserViews]
     ) -> UserRead:
         """Say who asks."""
         row = await user_views.get(actor.user) if actor.user else None
@@ -69,7 +69,8 @@ class UserController(Controller):
     @get("/", guards=[superuser])
     async def many(
         self,
-        user_views: NamedDependency[UserViews],
+        *,
+        user_views: Given[UserViews],
         skip: FromQuery[int] = 0,
         limit: FromQuery[int] = 10,
     ) -> dict[str, Any]:
@@ -82,12 +83,13 @@ class UserController(Controller):
     @post("/", status_code=201, opt=PUBLIC)
     async def sign_up(
         self,
+        *,
         data: RequestBody[SignUp],
-        users: NamedDependency[Users],
-        user_views: NamedDependency[UserViews],
-        new_user_is_active: NamedDependency[bool],
-        cause: NamedDependency[Cause],
-        answers: NamedDependency[Answers],
+        users: Given[Users],
+        user_views: Given[UserViews],
+        new_user_is_active: Given[bool],
+        cause: Given[Cause],
+        answers: Given[Answers],
     ) -> UserRead:
         """Join; a superuser may have to agree before one can sign in."""
         done = await users.register(
@@ -99,13 +101,14 @@ class UserController(Controller):
     @patch("/{user_id:str}")
     async def change(
         self,
+        *,
         user_id: FromPath[UUID],
         data: RequestBody[Profile],
-        actor: NamedDependency[Actor],
-        users: NamedDependency[Users],
-        user_views: NamedDependency[UserViews],
-        cause: NamedDependency[Cause],
-        answers: NamedDependency[Answers],
+        actor: Given[Actor],
+        users: Given[Users],
+        user_views: Given[UserViews],
+        cause: Given[Cause],
+        answers: Given[Answers],
     ) -> Response[UserRead | None]:
         """Change a profile; superusers may change more, and others'."""
         try:
@@ -121,13 +124,14 @@ class UserController(Controller):
     @patch("/{user_id:str}/reset-password")
     async def reset_password(
         self,
+        *,
         user_id: FromPath[UUID],
         data: RequestBody[NewPassword],
-        actor: NamedDependency[Actor],
-        users: NamedDependency[Users],
-        user_views: NamedDependency[UserViews],
-        cause: NamedDependency[Cause],
-        answers: NamedDependency[Answers],
+        actor: Given[Actor],
+        users: Given[Users],
+        user_views: Given[UserViews],
+        cause: Given[Cause],
+        answers: Given[Answers],
     ) -> UserRead:
         """Give oneself another password."""
         done = await users.reset_password(
@@ -139,11 +143,12 @@ class UserController(Controller):
     @delete("/{user_id:str}", status_code=200)
     async def remove(
         self,
+        *,
         user_id: FromPath[UUID],
-        actor: NamedDependency[Actor],
-        users: NamedDependency[Users],
-        cause: NamedDependency[Cause],
-        answers: NamedDependency[Answers],
+        actor: Given[Actor],
+        users: Given[Users],
+        cause: Given[Cause],
+        answers: Given[Answers],
     ) -> dict[str, str]:
         """Erase an account, for superusers."""
         done = await users.delete(actor, user_id, cause=cause)

@@ -4,9 +4,9 @@ from uuid import UUID
 
 import msgspec
 from litestar import Controller, delete, get, patch, post
-from litestar.di import NamedDependency
 from litestar.params import FromPath, RequestBody
 
+from api.given import Given
 from api.problems import Refusal
 from api.requests import Answers
 from application.permissions import NotFoundError, person
@@ -40,11 +40,12 @@ class VariableController(Controller):
     @post("/", status_code=201)
     async def define(
         self,
+        *,
         data: RequestBody[NewVariable],
-        actor: NamedDependency[Actor],
-        variables: NamedDependency[Variables],
-        cause: NamedDependency[Cause],
-        answers: NamedDependency[Answers],
+        actor: Given[Actor],
+        variables: Given[Variables],
+        cause: Given[Cause],
+        answers: Given[Answers],
     ) -> VariableRead:
         """Define a variable."""
         try:
@@ -64,9 +65,10 @@ class VariableController(Controller):
     @get("/")
     async def many(
         self,
-        actor: NamedDependency[Actor],
-        variable_views: NamedDependency[VariableViews],
-        vault: NamedDependency[Vault],
+        *,
+        actor: Given[Actor],
+        variable_views: Given[VariableViews],
+        vault: Given[Vault],
     ) -> list[VariableRead]:
         """List one's variables."""
         rows = await variable_views.of(person(actor))
@@ -76,14 +78,15 @@ class VariableController(Controller):
     @patch("/{variable_id:str}")
     async def change(
         self,
+        *,
         variable_id: FromPath[UUID],
         data: RequestBody[VariableChange],
-        actor: NamedDependency[Actor],
-        variables: NamedDependency[Variables],
-        variable_views: NamedDependency[VariableViews],
-        vault: NamedDependency[Vault],
-        cause: NamedDependency[Cause],
-        answers: NamedDependency[Answers],
+        actor: Given[Actor],
+        variables: Given[Variables],
+        variable_views: Given[VariableViews],
+        vault: Given[Vault],
+        cause: Given[Cause],
+        answers: Given[Answers],
     ) -> VariableRead:
         """Change a variable."""
         done = await variables.change(actor, variable_id, data, cause=cause)
@@ -97,11 +100,12 @@ class VariableController(Controller):
     @delete("/{variable_id:str}", status_code=204)
     async def remove(
         self,
+        *,
         variable_id: FromPath[UUID],
-        actor: NamedDependency[Actor],
-        variables: NamedDependency[Variables],
-        cause: NamedDependency[Cause],
-        answers: NamedDependency[Answers],
+        actor: Given[Actor],
+        variables: Given[Variables],
+        cause: Given[Cause],
+        answers: Given[Answers],
     ) -> None:
         """Remove a variable."""
         try:
@@ -124,5 +128,3 @@ def _read(row: VariableRow, values: dict[UUID, str]) -> VariableRead:
         value=values.get(row.secret) if _is_plain(row) else None,
         default_fields=row.default_fields,
     )
-
-

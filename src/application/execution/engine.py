@@ -25,7 +25,7 @@ from application.execution.journal import (
 )
 from application.execution.messages import error_data, message_of
 from application.execution.script import Script, World
-from application.execution.speech import Speech
+from application.execution.speech import Speech  # noqa: TC001 - beside its siblings
 from application.ports import Content, StoreBusyError
 from application.ports.components import Component
 from domain.kernel import Json

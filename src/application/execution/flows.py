@@ -2,7 +2,7 @@
 
 import asyncio
 from collections import OrderedDict
-from typing import Protocol
+from typing import Protocol, override
 from uuid import UUID
 
 import msgspec
@@ -54,6 +54,7 @@ class StoredFlows(FlowsToRun):
         self._kept: OrderedDict[UUID, Flow] = OrderedDict()
         self._turns: dict[UUID, asyncio.Lock] = {}
 
+    @override
     async def head(self, actor: Actor, flow_id: UUID) -> FlowToRun:
         """Return *actor*'s flow as it stands now."""
         await self._permissions.require(actor, "flow", flow_id)
@@ -70,6 +71,7 @@ class StoredFlows(FlowsToRun):
             document=flow.document,
         )
 
+    @override
     async def named(self, actor: Actor, identifier: str) -> FlowToRun:
         """Return *actor*'s flow by its id or endpoint name."""
         try:

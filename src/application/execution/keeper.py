@@ -81,9 +81,7 @@ class Keeper:
         held = await self._leases.renew(self.worker, list(runs), until=self._until())
         return set(runs) - held
 
-    async def sweep(
-        self, mine: Collection[UUID] = (), *, whole: bool = False
-    ) -> int:
+    async def sweep(self, mine: Collection[UUID] = (), *, whole: bool = False) -> int:
         """
         End the runs of expired leases, but *mine*; return how many there were.
 

@@ -30,24 +30,27 @@ class Log(msgspec.Struct, frozen=True):
 
 def plain(value: Any, *, depth: int = 0) -> Json:
     """Return *value* as JSON, whole: live objects by name, odd ones by their text."""
+    if value is None or isinstance(value, bool):
+        return value
+    if isinstance(value, str | int | float):
+        return _plain_scalar(value)
+    return "..." if depth > DEEPEST else _plain_parts(value, depth + 1)
+
+
+def _plain_scalar(value: str | float) -> Json:
+    if isinstance(value, str):
+        return text(value)
+    if isinstance(value, int):
+        return value if value.bit_length() < WIDEST_INTEGER else str(value)
+    return value if isfinite(value) else None
+
+
+def _plain_parts(value: Any, depth: int) -> Json:  # noqa: PLR0911 - one a shape
     match value:
-        case None | bool():
-            return value
-        case str():
-            return text(value)
-        case int():
-            return value if value.bit_length() < WIDEST_INTEGER else str(value)
-        case float():
-            return value if isfinite(value) else None
         case Message():
             return result_of(value)
         case Live():
             return BUILT
-    return "..." if depth > DEEPEST else _plain_parts(value, depth + 1)
-
-
-def _plain_parts(value: Any, depth: int) -> Json:
-    match value:
         case Data():
             return {
                 "text_key": value.text_key,

@@ -9,7 +9,16 @@ from application.documents import PASSWORD_FIELD
 from application.execution.flows import FlowToRun
 from application.execution.inputs import Asked, check_tweaks
 from application.execution.script import Script
-from application.ports import Cause, Content, Contents, Sealed, Vault
+from application.ports import (
+    Attached,
+    Cause,
+    Content,
+    Contents,
+    Lease,
+    Owned,
+    Sealed,
+    Vault,
+)
 from application.ports.components import RunFacts
 from domain.flow import document as documents
 from domain.flow import secrets
@@ -58,6 +67,18 @@ class Prepared(msgspec.Struct, frozen=True, kw_only=True):
             document=self.document,
             first=self.plan.first,
             to_run=self.plan.to_run,
+        )
+
+    def attached(
+        self, *, contents: tuple[Content, ...] = (), leases: tuple[Lease, ...] = ()
+    ) -> Attached:
+        """Return what is stored with the request."""
+        facts = self.facts
+        return Attached(
+            owned=(Owned(facts.run, "run", facts.owner),),
+            contents=(*self.contents, *contents),
+            secrets=self.sealed,
+            leases=leases,
         )
 
 

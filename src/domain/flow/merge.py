@@ -55,7 +55,7 @@ def merge(base: Json, head: Json, new: Json) -> tuple[FlowEvent, ...]:
         # One side has drawn or cleared what the other knows nothing of.
         raise EditConflictError([_conflict(None, (), yours=new, theirs=head)])
     if not is_drawn(head):
-        return difference(head, new)
+        return ()  # both cleared it, and either way of being empty will do
     return difference(head, _Merging(base if is_drawn(base) else _EMPTY).of(head, new))
 
 

@@ -224,7 +224,7 @@ class Graph:
         stuck = circles(self.vertices, held)
         if stuck:
             first = next(iter(stuck.values()))
-            names = [name for name, circle in stuck.items() if circle == first]
+            names = [name for name in self.vertices if stuck.get(name) == first]
             raise EndlessCircleError(
                 f"{', '.join(names[:10])} form a cycle that passes through neither "
                 "a loop nor a router"

@@ -212,6 +212,8 @@ class Progress:
         return tuple(sorted(alone, key=self._graph.place))
 
     def _inferred(self, vertex: str, inactivated: set[str]) -> list[str]:
+        if not inactivated:
+            return []
         outputs = {edge.source_output: None for edge in self._graph.outgoing[vertex]}
         return [
             output

@@ -71,30 +71,41 @@ class Builtin(ABC):
         return text_of(self.given(call, field))
 
     def updated(self, node: Mapping[str, Json], field: str, value: Json) -> Node:
-        """Return *node* as it reads after the editor set *field* to *value*."""
+        """
+        Return *node* as it reads after the editor set *field* to *value*.
+
+        Fields that an older flow lacks are added, and the outputs are those its
+        settings call for, whatever the editor had.
+        """
         changed: Node = {**self.schema(), **deepcopy(dict(node))}
-        template = changed.setdefault("template", {})
+        template = changed["template"]
         if field == "tool_mode":
             changed["tool_mode"] = bool(value)
         elif isinstance(template.get(field), dict):
             template[field]["value"] = value
-        changed["outputs"] = changed.get("outputs") or self.schema()["outputs"]
+        self.modernise(template)
         self.adapt(changed, field)
+        changed["outputs"] = self.outputs_now(changed)
         self._follow_tool_mode(changed)
         changed["base_classes"] = fields.base_classes(changed["outputs"])
         return changed
 
-    def outputs_now(self, node: Node) -> list[Node]:
+    def modernise(self, template: Node) -> None:
+        """Add what *template* lacks of today's fields."""
+        for name, described in self.schema()["template"].items():
+            known = template.setdefault(name, described)
+            if isinstance(described, dict) and not isinstance(known, dict):
+                template[name] = described
+            elif isinstance(described, dict):
+                known.setdefault("value", described["value"])
+
+    def outputs_now(self, node: Node) -> list[Node]:  # noqa: ARG002 - others look
         """Return the outputs that *node*'s settings call for."""
-        return cast("list[Node]", deepcopy(node["outputs"]))
+        return cast("list[Node]", self.schema()["outputs"])
 
     def _follow_tool_mode(self, node: Node) -> None:
-        was_tool = any(output["name"] == AS_TOOL for output in node["outputs"])
         if not node.get("tool_mode"):
             node["template"].pop("tools_metadata", None)
-            if was_tool:
-                node["outputs"] = self.schema()["outputs"]
-                node["outputs"] = self.outputs_now(node)
             return
         if "tools_metadata" not in node["template"]:
             node["template"]["tools_metadata"] = fields.tools_metadata(

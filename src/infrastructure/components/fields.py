@@ -222,16 +222,23 @@ def component(
     }
     if keywords:
         metadata["keywords"] = list(keywords)
+    template = {field["name"]: field for field in fields}
     own = {
-        "template": {
-            "_type": "Component",
-            **{field["name"]: field for field in fields},
-            "code": code(type_name),
-        },
+        "template": {"_type": "Component", **template, "code": code(type_name)},
         "description": description,
         "icon": icon,
         "base_classes": base_classes(outputs),
         "display_name": label,
+        "outputs": list(outputs),
+        "field_order": list(template),
+        "metadata": metadata,
+    }
+    return {**_plain(), **own, **more}
+
+
+def _plain() -> Field:
+    """What a component object says when there is nothing special to say."""
+    return {
         "documentation": "",
         "minimized": False,
         "custom_fields": {},
@@ -239,15 +246,11 @@ def component(
         "pinned": False,
         "conditional_paths": [],
         "frozen": False,
-        "outputs": list(outputs),
-        "field_order": [field["name"] for field in fields],
         "beta": False,
         "legacy": False,
         "edited": False,
-        "metadata": metadata,
         "tool_mode": False,
     }
-    return {**own, **more}
 
 
 def base_classes(outputs: Sequence[Field]) -> list[str]:

@@ -53,7 +53,7 @@ class LanguageModel(Builtin):
             description="Asks a language model of the chosen provider.",
             priority=0,
             keywords=["model", "llm", "language model", "large language model"],
-            fields=_fields(),
+            fields=[*_which(), *_how()],
             outputs=[
                 fields.output(
                     "text_output", "Model Response", "Message", "text_response"
@@ -67,9 +67,7 @@ class LanguageModel(Builtin):
     @override
     def adapt(self, node: Node, field: str) -> None:
         template = node["template"]
-        for name, described in self.schema()["template"].items():
-            template.setdefault(name, described)
-        provider = PROVIDERS.get(template["provider"]["value"])
+        provider = PROVIDERS.get(str(template["provider"]["value"]))
         if provider is None:
             return
         template["provider"]["options"] = list(PROVIDERS)
@@ -203,7 +201,7 @@ def _icons() -> list[Json]:
     return [{"icon": provider.icon} for provider in PROVIDERS.values()]
 
 
-def _fields() -> list[fields.Field]:
+def _which() -> list[fields.Field]:
     return [
         fields.dropdown(
             "provider",
@@ -229,6 +227,11 @@ def _fields() -> list[fields.Field]:
             real_time_refresh=True,
             info="The provider's key, or better a variable that holds it.",
         ),
+    ]
+
+
+def _how() -> list[fields.Field]:
+    return [
         fields.message("input_value", "Input", info="What to ask the model."),
         fields.multiline(
             "system_message",

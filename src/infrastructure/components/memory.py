@@ -1,8 +1,9 @@
 """What was said before: a conversation read back, or a message put into it."""
 
-from typing import Literal, override
+from typing import override
 
 from application.ports.components import Invocation, MissingSettingError
+from domain.kernel import Json
 from domain.run.values import DataFrame, Message, Value
 from infrastructure.components import fields
 from infrastructure.components.builtin import Builtin, Node, fill
@@ -42,20 +43,22 @@ class Memory(Builtin):
         return name in {"messages_text", "dataframe", "stored_messages"}
 
     @override
+    def modernise(self, template: Node) -> None:
+        if "sender_type" in template or not isinstance(template.get("sender"), dict):
+            super().modernise(template)
+            return
+        # What a flow of old chose there, and a sender as it is today.
+        chosen = template.pop("sender").get("value")
+        super().modernise(template)
+        template["sender_type"]["value"] = chosen or _EVERYBODY
+
+    @override
     def adapt(self, node: Node, field: str) -> None:
         template = node["template"]
-        described = self.schema()["template"]
-        if "sender_type" not in template and "sender" in template:
-            # What a flow of old chose there, and a sender as it is today.
-            described["sender_type"]["value"] = template.pop("sender")["value"]
-        for name, field_of_today in described.items():
-            template.setdefault(name, field_of_today)
-        mode = template["mode"]["value"]
-        shown = {*_ALWAYS, *(_STORING if mode == "Store" else _RETRIEVING)}
+        storing = template["mode"]["value"] == "Store"
+        shown = {*_ALWAYS, *(_STORING if storing else _RETRIEVING)}
         for name in _CHOICES:
             template[name]["show"] = name in shown
-        if field == "mode":
-            node["outputs"] = _outputs(mode)
 
     @override
     def outputs_now(self, node: Node) -> list[Node]:
@@ -133,7 +136,7 @@ def _as_line(template: str, message: Message) -> str:
     return fill(template, words, field="Template")
 
 
-def _outputs(mode: Literal["Retrieve", "Store"]) -> list[Field]:
+def _outputs(mode: Json) -> list[Field]:
     if mode == "Store":
         return [
             fields.output(

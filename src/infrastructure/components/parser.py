@@ -8,6 +8,7 @@ from domain.run.values import Data, DataFrame, Message, Value
 from infrastructure.components import fields
 from infrastructure.components.builtin import Builtin, Node, fill
 from infrastructure.components.convert import columns_of, text_of, words_of
+from infrastructure.components.fields import Field
 from infrastructure.components.templates import InvalidTemplateError, variables
 
 
@@ -26,39 +27,7 @@ class Parser(Builtin):
             module="processing.parser.ParserComponent",
             icon="braces",
             description="Turns records into text.",
-            fields=[
-                fields.handle(
-                    "input_data",
-                    "Data or DataFrame",
-                    ["DataFrame", "Data"],
-                    required=True,
-                    info="A table, or one record.",
-                ),
-                fields.tab(
-                    "mode",
-                    "Mode",
-                    ["Parser", "Stringify"],
-                    "Parser",
-                    real_time_refresh=True,
-                    info="Fill a template, or take the records as they are.",
-                ),
-                fields.multiline(
-                    "pattern",
-                    "Template",
-                    "Text: {text}",
-                    required=True,
-                    dynamic=True,
-                    info="{Name} stands for the value in the column or under the key "
-                    "Name: “{Name} lives in {City}”.",
-                ),
-                fields.message_text(
-                    "sep",
-                    "Separator",
-                    "\n",
-                    advanced=True,
-                    info="What stands between two records.",
-                ),
-            ],
+            fields=_fields(),
             outputs=[
                 fields.output(
                     "parsed_text", "Parsed Text", "Message", "parse_combined_text"
@@ -121,6 +90,42 @@ class Parser(Builtin):
             fill(pattern, _words(pattern, record), field="Template")
             for record in records
         )
+
+
+def _fields() -> list[Field]:
+    return [
+        fields.handle(
+            "input_data",
+            "Data or DataFrame",
+            ["DataFrame", "Data"],
+            required=True,
+            info="A table, or one record.",
+        ),
+        fields.tab(
+            "mode",
+            "Mode",
+            ["Parser", "Stringify"],
+            "Parser",
+            real_time_refresh=True,
+            info="Fill a template, or take the records as they are.",
+        ),
+        fields.multiline(
+            "pattern",
+            "Template",
+            "Text: {text}",
+            required=True,
+            dynamic=True,
+            info="{Name} stands for the value in the column or under the key "
+            "Name: “{Name} lives in {City}”.",
+        ),
+        fields.message_text(
+            "sep",
+            "Separator",
+            "\n",
+            advanced=True,
+            info="What stands between two records.",
+        ),
+    ]
 
 
 def _words(pattern: str, record: Data) -> dict[str, str]:

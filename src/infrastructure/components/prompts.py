@@ -47,8 +47,6 @@ class PromptTemplate(Builtin):
 
     @override
     def adapt(self, node: Node, field: str) -> None:
-        if field != "template":
-            return
         try:
             changed = with_variables(node, "template", node["template"]["template"])
         except InvalidTemplateError:
@@ -86,8 +84,9 @@ def validate_prompt(
     node = deepcopy(dict(frontend_node))
     if custom_fields:
         node["custom_fields"] = deepcopy(dict(custom_fields))
-    field = node.setdefault("template", {}).get(name)
-    return found, with_variables(node, name, {**(field or {}), "value": template})
+    template_of_node = _object(node.get("template"))
+    field = _object(template_of_node.get(name))
+    return found, with_variables(node, name, {**field, "value": template})
 
 
 def with_variables(
@@ -95,16 +94,36 @@ def with_variables(
 ) -> dict[str, Json]:
     """Return *node* with the inlets that the template in *field* calls for."""
     found = checked_variables(str(field.get("value") or ""))
-    custom = dict(node.get("custom_fields") or {})
-    template = dict(node.get("template") or {})
-    if template.get(name):
+    custom = dict(_object(node.get("custom_fields")))
+    template = dict(_object(node.get("template")))
+    if name in template:
         template[name] = dict(field)
-    before = custom.get(name) or []
+    before = _names(custom.get(name)) or _drawn(template)
     custom[name] = found
-    kept = {variable for names in custom.values() for variable in names or ()}
+    kept = {variable for names in custom.values() for variable in _names(names)}
     for gone in before:
         if gone not in kept:
             template.pop(gone, None)
     for variable in found:
         template.setdefault(variable, fields.prompt_variable(variable))
     return {**node, "template": template, "custom_fields": custom}
+
+
+def _drawn(template: Mapping[str, Json]) -> list[str]:
+    """The inlets that stem from variables, where nobody kept a list of them."""
+    return [
+        name
+        for name, field in template.items()
+        if isinstance(field, dict) and "field_type" in field
+    ]
+
+
+def _object(value: Json) -> Mapping[str, Json]:
+    """What an editor sent as an object; anything else counts as nothing."""
+    return value if isinstance(value, dict) else {}
+
+
+def _names(value: Json) -> list[str]:
+    if not isinstance(value, list):
+        return []
+    return [name for name in value if isinstance(name, str)]

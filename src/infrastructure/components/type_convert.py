@@ -51,11 +51,6 @@ class TypeConvert(Builtin):
         return name in {_output(kind)["name"] for kind in _KINDS}
 
     @override
-    def adapt(self, node: Node, field: str) -> None:
-        if field == "output_type":
-            node["outputs"] = self.outputs_now(node)
-
-    @override
     def outputs_now(self, node: Node) -> list[Node]:
         kind = node["template"]["output_type"]["value"]
         return [_output(kind if kind in _KINDS else "Message")]

@@ -59,6 +59,7 @@ class Notifier:
             except psycopg.Error as error:
                 logger.warning("Cannot notify: %s", error)
                 await asyncio.sleep(1)
+                self._wake.set()
 
     async def _send(self, connection: AsyncConnection[tuple[object, ...]]) -> None:
         # A notification is written ahead like any commit; nobody needs it durable.

@@ -24,3 +24,7 @@ SELECT coalesce((SELECT max(notification_id) FROM es.core_events), 0),
 -- name: answered
 SELECT log, request_hash, answer, position FROM es.commands
 WHERE command_id = %(id)s AND actor = %(actor)s
+
+-- name: forget_answers
+DELETE FROM es.commands WHERE created_at < now() - make_interval(days => %(days)s)
+RETURNING command_id

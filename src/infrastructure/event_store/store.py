@@ -1,5 +1,6 @@
 """The event store on PostgreSQL: two logs, a writer each, and reads by the pool."""
 
+import logging
 from collections.abc import Callable, Sequence
 from functools import partial
 from typing import Any, override
@@ -31,8 +32,12 @@ from infrastructure.event_store.statements import SESSION, STATEMENTS
 from infrastructure.event_store.writer import Limits, Writer
 from infrastructure.postgres import Database
 
+logger = logging.getLogger(__name__)
+
 PAGE = 2000
 """How many events of a stream are read at once when it is replayed."""
+ANSWERS_KEPT_DAYS = 7
+"""How long a repeat of a command gets its first answer."""
 LOGS: tuple[Log, ...] = ("core", "runs")
 
 
@@ -66,9 +71,14 @@ class PostgresEventStore(EventStore):
 
     async def start(self) -> None:
         """Connect the writers and begin to write."""
-        await self._notifier.start()
-        for writer in self._writers.values():
-            await writer.start()
+        try:
+            await self._notifier.start()
+            for writer in self._writers.values():
+                await writer.start()
+            await self._read(SESSION["forget_answers"], days=ANSWERS_KEPT_DAYS)
+        except BaseException:
+            await self.stop()
+            raise
 
     async def stop(self) -> None:
         """Write what was accepted, then disconnect."""
@@ -188,6 +198,9 @@ class PostgresEventStore(EventStore):
         ]
 
     def _committed(self, log: Log, position: Position) -> None:
-        for told in self.on_append:
-            told(log, position)
         self._notifier.tell(position)
+        for told in self.on_append:
+            try:
+                told(log, position)
+            except Exception:  # its commit stands; the writer must go on
+                logger.exception("Somebody could not take the news of %s", position)

@@ -10,6 +10,7 @@ from time import monotonic
 import msgspec
 import psycopg
 from psycopg import AsyncConnection, errors
+from psycopg.pq import TransactionStatus
 
 from application.ports import Position, Saved, StoreBusyError
 from domain.kernel import Log
@@ -154,20 +155,17 @@ class Writer:
         """See to it that everyone in *taken* is answered."""
         deadline = monotonic() + self._limits.give_up_after
         pause, tries = 0.01, 0
-        while taken:
+        while taken := [waiting for waiting in taken if not waiting.saved.done()]:
             try:
                 await self._attempt(taken)
             except Exception as error:  # noqa: BLE001 - whatever it is, somebody waits
-                lost = await self._recovered(error)
+                lost = not await self._rolled_back(error)
                 tries += not lost
-                for waiting in taken:  # if it was not lost, it was rolled back
-                    waiting.in_doubt = waiting.in_doubt and lost
                 if lost and monotonic() < deadline:
                     await asyncio.sleep(pause)
                     pause = min(pause * 2, 1.0)
                 elif lost or not isinstance(error, IN_THE_WAY) or tries >= PATIENCE:
                     await self._divide(taken, error, lost=lost)
-            taken = [waiting for waiting in taken if not waiting.saved.done()]
 
     async def _divide(
         self, taken: Sequence[_Waiting], error: Exception, *, lost: bool
@@ -194,7 +192,13 @@ class Writer:
         for waiting in taken:
             waiting.in_doubt = True
         commands = [waiting.command for waiting in taken]
-        outcomes = await batch.append(connection, self._log, commands)
+        try:
+            outcomes = await batch.append(connection, self._log, commands)
+        except Exception as error:
+            if await self._rolled_back(error):
+                for waiting in taken:
+                    waiting.in_doubt = False
+            raise
         for waiting, outcome in zip(taken, outcomes, strict=True):
             waiting.settle(outcome)
         self._tell(outcomes)
@@ -218,16 +222,16 @@ class Writer:
         if last != Position():
             self._committed(last)
 
-    async def _recovered(self, error: Exception) -> bool:
-        """Make the connection usable again; tell whether it was lost instead."""
-        connection = self._connection
-        if connection is None:
-            return True
-        with suppress(psycopg.Error):
-            await connection.rollback()
-        if connection.closed or isinstance(error, errors.ReadOnlySqlTransaction):
-            await self._disconnect()
-            return True
+    async def _rolled_back(self, error: Exception) -> bool:
+        """Make the connection usable again, or tell that it was lost instead."""
+        if self._connection is None:
+            return False
+        if not isinstance(error, errors.ReadOnlySqlTransaction):
+            with suppress(psycopg.Error):
+                await self._connection.rollback()
+                if self._connection.info.transaction_status == TransactionStatus.IDLE:
+                    return True
+        await self._disconnect()
         return False
 
     async def _connected(self) -> batch.Connection:

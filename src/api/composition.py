@@ -1,0 +1,411 @@
+"""The one place where adapters meet what needs them."""
+
+import asyncio
+import os
+import secrets
+from collections.abc import AsyncIterator, Callable, Sequence
+from contextlib import AsyncExitStack, asynccontextmanager
+from datetime import timedelta
+from pathlib import Path
+from typing import Final, NamedTuple
+from uuid import UUID, uuid4
+
+import msgspec
+import psycopg
+import sqlalchemy.exc
+from psycopg.conninfo import conninfo_to_dict
+from psycopg_pool import PoolTimeout
+
+from api.adapters import KeptSessions, SignedTokens
+from api.polls import Polls
+from api.streams import RunStreams
+from application.api_keys import ApiKeys
+from application.documents import Documents
+from application.editing import Editing, Served
+from application.execution.flows import StoredFlows
+from application.execution.variables import OwnersVariables
+from application.flows import Flows, NewFlow, from_file
+from application.messages import Messages
+from application.permissions import Permissions
+from application.ports import (
+    SYSTEM,
+    Blobs,
+    Canvas,
+    Cause,
+    Claims,
+    Contents,
+    Leases,
+    Ownership,
+    Signals,
+    Vault,
+)
+from application.projects import Projects
+from application.runs import Limits, Runs
+from application.sessions import Sessions
+from application.users import Passwords, UsernameTakenError, Users
+from application.variables import Variables
+from domain.kernel import Json
+from infrastructure.blobs.local import LocalBlobs
+from infrastructure.blobs.s3 import S3Blobs
+from infrastructure.components.registry import BuiltinComponents
+from infrastructure.components.starters import starter_flows
+from infrastructure.credentials import (
+    ApiKeyUses,
+    PasswordHashing,
+    PostgresSessions,
+    SignInLinks,
+)
+from infrastructure.embedded_postgres import EmbeddedPostgres
+from infrastructure.event_store.canvas import PostgresCanvas
+from infrastructure.event_store.claims import PostgresClaims
+from infrastructure.event_store.leases import PostgresLeases
+from infrastructure.event_store.listener import Listener
+from infrastructure.event_store.migrate import migrate
+from infrastructure.event_store.ownership import PostgresOwnership
+from infrastructure.event_store.store import PostgresEventStore
+from infrastructure.keyring import Keyring
+from infrastructure.postgres import Database
+from infrastructure.secrets import PostgresContents, PostgresVault
+from infrastructure.settings import Settings
+from infrastructure.signals.memory import MemorySignals
+from infrastructure.signals.redis import RedisSignals
+from infrastructure.starting import CannotStartError
+from infrastructure.tokens import Tokens
+from projections.all import ALL
+from projections.daemon import Daemon
+from projections.hub import RunHub
+from projections.messages.history import RecentMessages
+from projections.messages.views import MessageViews
+from projections.users.views import UserViews
+
+FIRST_LINK_LIVES: Final = timedelta(hours=1)
+CATCHING_UP: Final = 30.0
+
+
+class FirstStart(NamedTuple):
+    """What the first start made: shown once; no password where one was set."""
+
+    username: str
+    password: str | None
+    token: str
+
+
+class World(msgspec.Struct, frozen=True, kw_only=True):
+    """Adapters and use cases that need nothing running beside them."""
+
+    settings: Settings
+    database: Database
+    store: PostgresEventStore
+    claims: Claims
+    ownership: Ownership
+    leases: Leases
+    canvas: Canvas
+    contents: Contents
+    vault: Vault
+    components: BuiltinComponents
+    starters: tuple[dict[str, Json], ...]
+    permissions: Permissions
+    documents: Documents
+    messages: Messages
+    served: Served
+    flows: Flows
+    editing: Editing
+    projects: Projects
+    users: Users
+    api_keys: ApiKeys
+    key_uses: ApiKeyUses
+    variables: Variables
+    sessions: Sessions
+
+
+class Application(msgspec.Struct, frozen=True, kw_only=True):
+    """Everything that serves."""
+
+    world: World
+    daemon: Daemon
+    hub: RunHub
+    signals: Signals
+    runs: Runs
+    flows_to_run: StoredFlows
+    streams: RunStreams
+    polls: Polls
+    first_start: FirstStart | None
+
+
+@asynccontextmanager
+async def compose(settings: Settings) -> AsyncIterator[Application]:
+    """Start everything that serves, and stop it again in reverse."""
+    async with AsyncExitStack() as stack:
+        world = await stack.enter_async_context(_world(settings, serving=True))
+        listener = Listener(world.database.dsn)
+        await listener.start()
+        stack.push_async_callback(listener.stop)
+        daemon = Daemon(world.database, world.store, ALL, listener)
+        await daemon.start()
+        stack.push_async_callback(daemon.stop)
+        hub = RunHub(world.store, tail=daemon.tails["runs"])
+        await hub.start()
+        stack.push_async_callback(hub.stop)
+        signals = await _signals(settings, stack)
+        runs = _runs(world, signals)
+        await runs.start(alone=settings.database_url is None)
+        stack.push_async_callback(runs.stop)
+        streams = RunStreams(hub, world.contents, signals, daemon)
+        polls = Polls(streams)
+        stack.push_async_callback(polls.close)
+        first_start = await _first_start(world)
+        await daemon.reached(await world.store.head(), within=CATCHING_UP)
+        yield Application(
+            world=world,
+            daemon=daemon,
+            hub=hub,
+            signals=signals,
+            runs=runs,
+            flows_to_run=StoredFlows(world.store, world.permissions, world.claims),
+            streams=streams,
+            polls=polls,
+            first_start=first_start,
+        )
+
+
+@asynccontextmanager
+async def open_world(settings: Settings) -> AsyncIterator[World]:
+    """Open what the command line works with, beside a server or without one."""
+    async with _world(settings, serving=False) as world:
+        yield world
+
+
+async def migrate_database(settings: Settings) -> None:
+    """Bring the database's tables up to date."""
+    async with _addresses(settings, serving=False) as addresses:
+        await _migrate(addresses)
+
+
+class _Addresses(NamedTuple):
+    dsn: str
+    migration_dsn: str
+
+
+@asynccontextmanager
+async def _addresses(settings: Settings, *, serving: bool) -> AsyncIterator[_Addresses]:
+    """Say where the database is; start our own if it is to be that."""
+    if settings.database_url is not None:
+        migration = settings.migration_url or settings.database_url
+        yield _Addresses(settings.database_url, migration)
+        return
+    postgres = EmbeddedPostgres(
+        settings.data_path,
+        bin_dir=Path(settings.postgres_bin_dir) if settings.postgres_bin_dir else None,
+    )
+    if not serving and (running := EmbeddedPostgres.running(settings.data_path)):
+        yield _Addresses(running.dsn, running.migration_dsn)
+        return
+    await asyncio.to_thread(postgres.start)
+    try:
+        yield _Addresses(postgres.dsn, postgres.migration_dsn)
+    finally:
+        await asyncio.to_thread(postgres.stop)
+
+
+async def _migrate(addresses: _Addresses) -> None:
+    role = conninfo_to_dict(addresses.dsn).get("user")
+    try:
+        await migrate(addresses.migration_dsn, app_role=str(role) if role else None)
+    except (psycopg.OperationalError, sqlalchemy.exc.OperationalError) as error:
+        raise _unreachable(error) from error
+
+
+def _unreachable(error: Exception) -> CannotStartError:
+    said = str(getattr(error, "orig", error)).strip().splitlines()
+    why = said[0] if said else type(error).__name__
+    return CannotStartError(f"The database cannot be reached: {why}")
+
+
+@asynccontextmanager
+async def _world(settings: Settings, *, serving: bool) -> AsyncIterator[World]:
+    async with AsyncExitStack() as stack:
+        keyring = Keyring.of(settings)
+        addresses = await stack.enter_async_context(
+            _addresses(settings, serving=serving)
+        )
+        await _migrate(addresses)
+        try:
+            database = await Database.open(
+                addresses.dsn, migration_dsn=addresses.migration_dsn
+            )
+        except (PoolTimeout, psycopg.OperationalError) as error:
+            raise _unreachable(error) from error
+        stack.push_async_callback(database.close)
+        contents = PostgresContents(database, keyring, await _blobs(settings, stack))
+        await contents.check()
+        store = PostgresEventStore(database)
+        await store.start()
+        stack.push_async_callback(store.stop)
+        world = _wired(settings, keyring, database, store, contents)
+        stack.push_async_callback(world.key_uses.close)
+        yield world
+
+
+async def _blobs(settings: Settings, stack: AsyncExitStack) -> Blobs:
+    if settings.storage == "local":
+        return LocalBlobs(settings.data_path / "blobs")
+    blobs = S3Blobs.of(settings)
+    stack.callback(blobs.close)
+    await blobs.check()
+    return blobs
+
+
+async def _signals(settings: Settings, stack: AsyncExitStack) -> Signals:
+    if settings.redis_url is None:
+        return MemorySignals()
+    signals = RedisSignals(settings.redis_url)
+    stack.push_async_callback(signals.close)
+    return signals
+
+
+def _wired(
+    settings: Settings,
+    keyring: Keyring,
+    database: Database,
+    store: PostgresEventStore,
+    contents: PostgresContents,
+) -> World:
+    claims, ownership = PostgresClaims(database), PostgresOwnership(database)
+    canvas, vault = PostgresCanvas(database), PostgresVault(database, keyring)
+    components = BuiltinComponents(
+        base_urls=_base_urls(settings), allowed_hosts=settings.allowed_hosts
+    )
+    starters = tuple(starter_flows(components))
+    documents, served = Documents(canvas, vault), Served()
+    messages = Messages(
+        store, claims=claims, contents=contents, said=MessageViews(database.engine)
+    )
+    flows = Flows(
+        store,
+        claims=claims,
+        ownership=ownership,
+        documents=documents,
+        messages=messages,
+    )
+    projects = Projects(store, claims=claims, ownership=ownership, flows=flows)
+    opened = KeptSessions(
+        PostgresSessions(
+            database, lifetime=timedelta(seconds=settings.refresh_token_expire_seconds)
+        )
+    )
+    passwords = Passwords(claims, vault, PasswordHashing())
+    api_keys = ApiKeys(
+        store, claims=claims, ownership=ownership, digest=keyring.bearer_hash
+    )
+    key_uses = ApiKeyUses(database)
+    return World(
+        settings=settings,
+        database=database,
+        store=store,
+        claims=claims,
+        ownership=ownership,
+        leases=PostgresLeases(database),
+        canvas=canvas,
+        contents=contents,
+        vault=vault,
+        components=components,
+        starters=starters,
+        permissions=Permissions(ownership),
+        documents=documents,
+        messages=messages,
+        served=served,
+        flows=flows,
+        editing=Editing(
+            store,
+            ownership=ownership,
+            documents=documents,
+            flows=flows,
+            served=served,
+        ),
+        projects=projects,
+        users=Users(
+            store,
+            claims=claims,
+            passwords=passwords,
+            sessions=opened,
+            projects=projects,
+            flows=flows,
+            starters=_read_starters(starters),
+            erase=contents.erase,
+        ),
+        api_keys=api_keys,
+        key_uses=key_uses,
+        variables=Variables(store, ownership=ownership, vault=vault),
+        sessions=Sessions(
+            store,
+            claims=claims,
+            accounts=UserViews(database.engine),
+            passwords=passwords,
+            opened=opened,
+            links=SignInLinks(database, keyring),
+            mint=SignedTokens(Tokens(keyring, settings)),
+            api_keys=api_keys,
+            uses=key_uses,
+        ),
+    )
+
+
+def _read_starters(
+    starters: Sequence[dict[str, Json]],
+) -> Callable[[], Sequence[NewFlow]]:
+    flows = [from_file(starter) for starter in starters]
+    return lambda: flows
+
+
+def _base_urls(settings: Settings) -> dict[str, str]:
+    urls = {
+        "OpenAI": settings.openai_base_url,
+        "Anthropic": settings.anthropic_base_url,
+        "Google": settings.google_base_url,
+        "Ollama": settings.ollama_base_url,
+    }
+    return {provider: url for provider, url in urls.items() if url}
+
+
+def _runs(world: World, signals: Signals) -> Runs:
+    settings = world.settings
+    environ = os.environ if settings.fallback_to_env_var else None
+    return Runs(
+        store=world.store,
+        contents=world.contents,
+        vault=world.vault,
+        components=world.components,
+        signals=signals,
+        history=RecentMessages(MessageViews(world.database.engine), world.contents),
+        variables=OwnersVariables(world.store, world.vault, environ=environ),
+        leases=world.leases,
+        ownership=world.ownership,
+        claims=world.claims,
+        limits=Limits(
+            running=settings.max_concurrent_runs,
+            queued=settings.max_queued_runs,
+            vertex_timeout=float(settings.vertex_timeout_seconds),
+        ),
+    )
+
+
+async def _first_start(world: World) -> FirstStart | None:
+    """Make the first user, if that has not happened before, here or elsewhere."""
+    if await world.users.first_superuser() is not None:
+        return None
+    given = world.settings.superuser_password
+    password = given or secrets.token_urlsafe(12)
+    username = world.settings.superuser
+    cause = Cause(actor=SYSTEM, command_id=uuid4(), correlation_id=uuid4())
+    try:
+        done = await world.users.register(
+            username, password, active=True, superuser=True, first=True, cause=cause
+        )
+    except UsernameTakenError:  # another server was quicker
+        return None
+    token = await _link(world, done.result.id)
+    return FirstStart(username, None if given else password, token)
+
+
+async def _link(world: World, user: UUID) -> str:
+    return await world.sessions.link_for(user, ttl=FIRST_LINK_LIVES)

@@ -1,0 +1,169 @@
+"""Runs from the playground: build a flow, follow its events, cancel it."""
+
+from collections.abc import AsyncGenerator
+from contextlib import aclosing
+from typing import Annotated, Any, Literal
+from uuid import UUID
+
+import msgspec
+from litestar import Controller, Response, get, post
+from litestar.di import NamedDependency
+from litestar.params import FromPath, FromQuery, RequestBody
+from litestar.response import Stream
+
+from api.polls import Polls
+from api.problems import Refusal
+from api.streams import RunStreams
+from application.execution.flows import FlowsToRun
+from application.execution.inputs import Asked
+from application.names import Name
+from application.permissions import NotFoundError
+from application.ports import Actor, Cause
+from application.runs import Runs
+from domain.kernel import Json
+
+type Delivery = Literal["streaming", "polling", "direct"]
+
+NDJSON = "application/x-ndjson"
+UNBUFFERED = {"Cache-Control": "no-cache", "X-Accel-Buffering": "no"}
+
+Names = Annotated[list[Name], msgspec.Meta(max_length=1_000)]
+
+
+class BuildInputs(
+    msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True
+):
+    """What the chat was told, and in which session."""
+
+    components: Names = []
+    input_value: str | None = None
+    session: Name | None = None
+    type: Literal["chat", "text", "any"] | None = "any"
+
+
+class BuildRequest(msgspec.Struct, frozen=True, kw_only=True):
+    """``data`` is the canvas as it is, saved or not; without it the saved flow runs."""
+
+    inputs: BuildInputs | None = None
+    data: dict[str, Any] | None = None
+    files: Names | None = None
+
+    def asked(self, start: str | None, stop: str | None) -> Asked:
+        """Return what this asks of a run."""
+        inputs = self.inputs or BuildInputs()
+        return Asked(
+            input_value=inputs.input_value,
+            input_type=inputs.type or "any",
+            components=tuple(inputs.components),
+            session=inputs.session,
+            files=tuple(self.files or ()),
+            start=start or None,
+            stop=stop or None,
+        )
+
+
+class BuildController(Controller):
+    """Commands go to `Runs`; what happens is read from the run's stream."""
+
+    path = "/build"
+    tags = ("Runs",)
+
+    @post("/{flow_id:uuid}/flow", status_code=200)
+    async def build(
+        self,
+        *,
+        flow_id: FromPath[UUID],
+        actor: NamedDependency[Actor],
+        cause: NamedDependency[Cause],
+        flows_to_run: NamedDependency[FlowsToRun],
+        runs: NamedDependency[Runs],
+        streams: NamedDependency[RunStreams],
+        data: RequestBody[BuildRequest | None] = None,
+        event_delivery: FromQuery[Delivery] = "polling",
+        start_component_id: FromQuery[str | None] = None,
+        stop_component_id: FromQuery[str | None] = None,
+    ) -> Response[Any]:
+        """Start a run; answer with its id, or directly with its events."""
+        request = data or BuildRequest()
+        try:
+            flow = await flows_to_run.head(actor, flow_id)
+        except NotFoundError:
+            raise Refusal(404, f"Flow with id {flow_id} not found") from None
+        document: Json = request.data or None
+        requested = await runs.request(
+            flow,
+            request.asked(start_component_id, stop_component_id),
+            trigger="build",
+            cause=cause,
+            document=document,
+        )
+        if event_delivery != "direct":
+            return Response({"job_id": requested.run})
+        lines = _direct(requested.run, streams, runs, cause)
+        return Stream(lines, media_type=NDJSON, headers=UNBUFFERED)
+
+    @get("/{job_id:uuid}/events")
+    async def events(
+        self,
+        *,
+        job_id: FromPath[UUID],
+        actor: NamedDependency[Actor],
+        runs: NamedDependency[Runs],
+        streams: NamedDependency[RunStreams],
+        polls: NamedDependency[Polls],
+        event_delivery: FromQuery[Delivery] = "streaming",
+        after: FromQuery[int | None] = None,
+    ) -> Response[Any]:
+        """Tell what happens in a run, from its beginning; or what is new, if polled."""
+        try:
+            await runs.get(actor, job_id)
+        except NotFoundError:
+            raise _no_job(job_id) from None
+        if event_delivery == "polling":
+            lines = await polls.poll(job_id, reader_of(actor), after=after)
+            return Response(lines, media_type=NDJSON)
+        return Stream(
+            streams.build_events(job_id), media_type=NDJSON, headers=UNBUFFERED
+        )
+
+    @post("/{job_id:uuid}/cancel", status_code=200)
+    async def cancel(
+        self,
+        *,
+        job_id: FromPath[UUID],
+        cause: NamedDependency[Cause],
+        runs: NamedDependency[Runs],
+    ) -> dict[str, Any]:
+        """Stop a run; one that has ended already stays as it is."""
+        try:
+            stopped = await runs.cancel(job_id, cause=cause)
+        except NotFoundError:
+            raise _no_job(job_id) from None
+        if stopped:
+            return {"success": True, "message": "Flow build cancelled successfully"}
+        return {"success": False, "message": "Failed to cancel flow build"}
+
+
+def reader_of(actor: Actor) -> str:
+    """Return what tells one reader of a run from another."""
+    return f"{actor.user}/{actor.credential}"
+
+
+def _no_job(job_id: UUID) -> Refusal:
+    said = f"Job not found: Job queue not found for job_id: {job_id}"
+    return Refusal(404, said)
+
+
+async def _direct(
+    run: UUID, streams: RunStreams, runs: Runs, cause: Cause
+) -> AsyncGenerator[bytes]:
+    """Yield a run's events to the only client that waits for it."""
+    told = False
+    try:
+        async with aclosing(streams.build_events(run)) as lines:
+            async for line in lines:
+                yield line
+        told = True
+    finally:
+        if not told:
+            runs.abandon(run, cause=cause)

@@ -1,0 +1,160 @@
+"""A whole server on a real PostgreSQL, and people who use it."""
+
+import asyncio
+import socket
+from collections.abc import AsyncIterator, Awaitable, Callable
+from pathlib import Path
+from typing import Any
+from uuid import uuid4
+
+import httpx
+import pytest
+import uvicorn
+
+from api.app import create_app
+from api.composition import Application, compose
+from infrastructure.settings import load
+from tests.servers import Databases
+
+PASSWORD = "correct horse battery"
+
+
+class Person(httpx.AsyncClient):
+    """Somebody with a browser, signed in."""
+
+    id: str
+    username: str
+    token: str
+
+
+@pytest.fixture(scope="session")
+async def application(
+    postgres: Databases, migrated_template: str, tmp_path_factory: pytest.TempPathFactory
+) -> AsyncIterator[Application]:
+    """The application, wired as in earnest."""
+    addresses = postgres.create(template=migrated_template)
+    settings = load(
+        {
+            "LANGBUILDER_DATA_DIR": str(tmp_path_factory.mktemp("data")),
+            "LANGBUILDER_DATABASE_URL": addresses.dsn,
+            "LANGBUILDER_MIGRATION_URL": addresses.migration_dsn,
+            "LANGBUILDER_SUPERUSER": "root",
+            "LANGBUILDER_SUPERUSER_PASSWORD": PASSWORD,
+            "LANGBUILDER_NEW_USER_IS_ACTIVE": "true",
+            "LANGBUILDER_MAX_JSON_BODY_BYTES": str(4 * 1024 * 1024),
+        },
+        env_file=None,
+    )
+    async with compose(settings) as application:
+        yield application
+
+
+@pytest.fixture(scope="session")
+async def address(application: Application) -> AsyncIterator[str]:
+    """Where the server listens."""
+    with socket.socket() as listener:
+        listener.bind(("127.0.0.1", 0))
+        config = uvicorn.Config(
+            create_app(application), log_config=None, access_log=False, lifespan="on"
+        )
+        server = uvicorn.Server(config)
+        serving = asyncio.create_task(server.serve([listener]))
+        while not server.started:
+            await asyncio.sleep(0.01)
+        yield f"http://127.0.0.1:{listener.getsockname()[1]}"
+        server.should_exit = True
+        await serving
+
+
+@pytest.fixture
+async def anybody(address: str) -> AsyncIterator[httpx.AsyncClient]:
+    """Somebody who is not signed in."""
+    async with httpx.AsyncClient(base_url=address) as client:
+        yield client
+
+
+type Join = Callable[[str], Awaitable[Person]]
+
+
+@pytest.fixture(scope="session")
+async def join(address: str) -> AsyncIterator[Join]:
+    """Let somebody of that name (and some letters) sign up and in."""
+    people: list[Person] = []
+
+    async def joined(name: str) -> Person:
+        username = f"{name}-{uuid4().hex[:8]}"
+        person = await signed_up(address, username)
+        people.append(person)
+        return person
+
+    yield joined
+    for person in people:
+        await person.aclose()
+
+
+@pytest.fixture(scope="session")
+async def ada(join: Join) -> Person:
+    """Somebody with flows of her own."""
+    return await join("ada")
+
+
+@pytest.fixture(scope="session")
+async def bob(join: Join) -> Person:
+    """Somebody whom Ada's flows do not concern."""
+    return await join("bob")
+
+
+@pytest.fixture(scope="session")
+async def root(address: str) -> AsyncIterator[Person]:
+    """The first superuser."""
+    person = await signed_in(address, "root")
+    yield person
+    await person.aclose()
+
+
+async def signed_up(address: str, username: str) -> Person:
+    async with httpx.AsyncClient(base_url=address) as client:
+        answer = await client.post(
+            "/api/v1/users/", json={"username": username, "password": PASSWORD}
+        )
+        assert answer.status_code == 201, answer.text
+    return await signed_in(address, username)
+
+
+async def signed_in(address: str, username: str, password: str = PASSWORD) -> Person:
+    person = Person(base_url=address, timeout=20)
+    answer = await person.post(
+        "/api/v1/login", data={"username": username, "password": password}
+    )
+    assert answer.status_code == 200, answer.text
+    person.token = answer.json()["access_token"]
+    person.cookies.clear()
+    person.headers["Authorization"] = f"Bearer {person.token}"
+    me = (await person.get("/api/v1/users/whoami")).json()
+    person.id, person.username = me["id"], me["username"]
+    return person
+
+
+def drawn(*names: str, **more: Any) -> dict[str, Any]:
+    """A small document with a vertex a name, joined in a row."""
+    nodes = [
+        {
+            "id": name,
+            "type": "genericNode",
+            "position": {"x": 100.5 * i, "y": 0},
+            "data": {
+                "id": name,
+                "type": name.partition("-")[0],
+                "node": {"template": {"_type": "Component"}, "unknown": [1, "œ"]},
+            },
+        }
+        for i, name in enumerate(names)
+    ]
+    edges = [
+        {"id": f"{one}-{other}", "source": one, "target": other}
+        for one, other in zip(names, names[1:], strict=False)
+    ]
+    return {"nodes": nodes, "edges": edges, **more}
+
+
+SHARED = Path(__file__).parents[2] / ".." / "shared"

@@ -1,0 +1,99 @@
+"""A server with nothing but the routes of runs, over the memory store."""
+
+import asyncio
+import json
+import socket
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from typing import Any
+from uuid import UUID
+
+import httpx
+import uvicorn
+from litestar import Litestar, Request, Router
+from litestar.di import Provide
+
+from api.polls import Polls
+from api.problems import HANDLERS
+from api.requests import AnswerHeaders, Answers, cause_of
+from api.v1.build import BuildController
+from api.v1.run import RunController
+from api.v1.runs import RunsController
+from application.ports import Actor
+from tests.application.lab import Lab, UpToDate
+
+type AnyRequest = Request[Any, Any, Any]
+
+
+def routes(lab: Lab, polls: Polls) -> Litestar:
+    def actor(request: AnyRequest) -> Actor:
+        named = request.headers.get("x-user")
+        who = Actor(
+            user=UUID(named) if named else lab.owner,
+            credential=request.headers.get("x-credential", ""),
+        )
+        request.state.actor = who
+        return who
+
+    def answers(request: AnyRequest) -> Answers:
+        return Answers(request, UpToDate())
+
+    async def cause(request: AnyRequest) -> Any:
+        actor(request)
+        return await cause_of(request)
+
+    things = {
+        "runs": lab.runs,
+        "flows_to_run": lab.flows,
+        "streams": lab.streams,
+        "polls": polls,
+        "contents": lab.contents,
+        "run_views": None,
+    }
+    return Litestar(
+        route_handlers=[
+            Router(
+                "/api/v1",
+                route_handlers=[BuildController, RunController, RunsController],
+            )
+        ],
+        dependencies={
+            name: Provide(lambda thing=thing: thing, sync_to_thread=False)
+            for name, thing in things.items()
+        }
+        | {
+            "actor": Provide(actor, sync_to_thread=False),
+            "cause": Provide(cause),
+            "answers": Provide(answers, sync_to_thread=False),
+        },
+        exception_handlers=HANDLERS,
+        middleware=[AnswerHeaders()],
+    )
+
+
+@asynccontextmanager
+async def serving(lab: Lab) -> AsyncIterator[httpx.AsyncClient]:
+    """Serve *lab* on a port of loopback; yield somebody who asks."""
+    polls = Polls(lab.streams)
+    async with lab.open():
+        with socket.socket() as listener:
+            listener.bind(("127.0.0.1", 0))
+            config = uvicorn.Config(
+                routes(lab, polls), log_config=None, access_log=False, lifespan="on"
+            )
+            server = uvicorn.Server(config)
+            task = asyncio.create_task(server.serve([listener]))
+            while not server.started:
+                await asyncio.sleep(0.005)
+            address = f"http://127.0.0.1:{listener.getsockname()[1]}/api/v1"
+            async with httpx.AsyncClient(base_url=address, timeout=20) as client:
+                yield client
+            await polls.close()
+            server.should_exit = True
+            await task
+
+
+def frames(text: str) -> list[tuple[str, Any]]:
+    """Return the events of an NDJSON body."""
+    lines = [json.loads(line) for line in text.split("\n") if line]
+    return [(line["event"], line["data"]) for line in lines]

@@ -1,0 +1,210 @@
+"""Flows over HTTP: created, edited together, uploaded, downloaded, deleted."""
+
+import asyncio
+import io
+import json
+import zipfile
+from typing import Any
+from uuid import uuid4
+
+import httpx
+import pytest
+
+from api.composition import Application
+from domain.kernel import Json
+from tests.api.conftest import SHARED, Person, drawn
+
+FLOWS = sorted((SHARED / "flows").glob("*.json"))
+
+
+async def created(person: Person, **fields: Any) -> dict[str, Json]:
+    answer = await person.post(
+        "/api/v1/flows/", json={"name": f"flow {uuid4()}"} | fields
+    )
+    assert answer.status_code == 201, answer.text
+    flow: dict[str, Json] = answer.json()
+    return flow
+
+
+async def upload(person: Person, content: bytes) -> httpx.Response:
+    return await person.post(
+        "/api/v1/flows/upload/", files={"file": ("flow.json", content)}
+    )
+
+
+async def test_a_taken_name_gets_the_next_number(join: Any) -> None:
+    eve = await join("eve")
+    names = [(await created(eve, name="Untitled"))["name"] for _ in range(3)]
+    odd = await created(eve, name="Untitled (2)")
+
+    assert names == ["Untitled", "Untitled (1)", "Untitled (2)"]
+    assert odd["name"] == "Untitled (2) (1)"
+
+
+async def test_names_stay_unique_when_many_are_created_at_once(ada: Person) -> None:
+    made = await asyncio.gather(*(created(ada, name="Crowd") for _ in range(6)))
+
+    assert len({flow["name"] for flow in made}) == 6
+
+
+async def test_a_taken_endpoint_gets_the_next_number(ada: Person) -> None:
+    endpoint = f"ask-{uuid4().hex[:6]}"
+    first = await created(ada, endpoint_name=endpoint)
+    second = await created(ada, endpoint_name=endpoint)
+
+    assert first["endpoint_name"] == endpoint
+    assert second["endpoint_name"] == f"{endpoint}-1"
+
+
+async def test_a_save_cannot_take_another_flows_name(ada: Person) -> None:
+    one, other = await created(ada), await created(ada)
+
+    answer = await ada.patch(
+        f"/api/v1/flows/{other['id']}", json={"name": one["name"]}
+    )
+
+    assert answer.status_code == 400
+    assert answer.json() == {"detail": "Name must be unique"}
+
+
+async def test_leaving_the_endpoint_out_of_a_save_clears_it(ada: Person) -> None:
+    flow = await created(ada, endpoint_name=f"gone-{uuid4().hex[:6]}")
+
+    saved = await ada.patch(f"/api/v1/flows/{flow['id']}", json={"description": "x"})
+
+    assert saved.json()["endpoint_name"] is None
+
+
+async def test_an_unknown_project_counts_as_none_when_creating(ada: Person) -> None:
+    home = (await ada.get("/api/v1/projects/")).json()[0]["id"]
+
+    flow = await created(ada, folder_id=str(uuid4()))
+
+    assert flow["folder_id"] == home
+
+
+async def test_an_unknown_project_is_refused_when_saving(ada: Person) -> None:
+    flow = await created(ada)
+
+    answer = await ada.patch(
+        f"/api/v1/flows/{flow['id']}", json={"folder_id": str(uuid4())}
+    )
+
+    assert answer.status_code == 404
+
+
+async def test_edits_of_different_vertices_merge(ada: Person) -> None:
+    flow = await created(ada, data=drawn("A-1", "B-2"))
+    path = f"/api/v1/flows/{flow['id']}"
+    etag = (await ada.get(path)).headers["etag"]
+    mine, theirs = drawn("A-1", "B-2"), drawn("A-1", "B-2")
+    mine["nodes"][0]["data"]["node"]["description"] = "mine"
+    theirs["nodes"][1]["data"]["node"]["description"] = "theirs"
+
+    first = await ada.patch(path, json={"data": mine}, headers={"If-Match": etag})
+    second = await ada.patch(path, json={"data": theirs}, headers={"If-Match": etag})
+
+    assert first.status_code == second.status_code == 200
+    nodes = (await ada.get(path)).json()["data"]["nodes"]
+    assert [n["data"]["node"]["description"] for n in nodes] == ["mine", "theirs"]
+
+
+async def test_of_two_edits_of_one_field_the_later_is_refused_with_both_values(
+    ada: Person,
+) -> None:
+    flow = await created(ada, data=drawn("A-1"))
+    path = f"/api/v1/flows/{flow['id']}"
+    etag = (await ada.get(path)).headers["etag"]
+    mine, theirs = drawn("A-1"), drawn("A-1")
+    mine["nodes"][0]["data"]["type"] = "mine"
+    theirs["nodes"][0]["data"]["type"] = "theirs"
+
+    first = await ada.patch(path, json={"data": mine}, headers={"If-Match": etag})
+    second = await ada.patch(path, json={"data": theirs}, headers={"If-Match": etag})
+
+    assert first.status_code == 200
+    assert second.status_code == 409
+    detail = second.json()["detail"]
+    assert detail["version"] == int(first.headers["etag"].strip('"'))
+    assert [(c["yours"], c["theirs"]) for c in detail["conflicts"]] == [
+        ("theirs", "mine")
+    ]
+
+
+async def test_the_base_of_a_save_is_what_this_client_was_last_given(
+    application: Application, ada: Person
+) -> None:
+    flow = await created(ada, data=drawn("A-1", "B-2"))
+    path = f"/api/v1/flows/{flow['id']}"
+    key = (await ada.post("/api/v1/api_key/", json={"name": "k"})).json()["api_key"]
+    async with httpx.AsyncClient(base_url=ada.base_url) as other:
+        other.headers["x-api-key"] = key
+        seen = (await other.get(path)).json()["data"]
+        mine = drawn("A-1", "B-2")
+        mine["nodes"][0]["data"]["node"]["description"] = "by token"
+        assert (await ada.patch(path, json={"data": mine})).status_code == 200
+        seen["nodes"][1]["data"]["node"]["description"] = "by key"
+        assert (await other.patch(path, json={"data": seen})).status_code == 200
+
+    nodes = (await ada.get(path)).json()["data"]["nodes"]
+    assert [n["data"]["node"]["description"] for n in nodes] == ["by token", "by key"]
+
+
+async def test_a_save_that_changes_nothing_appends_nothing(ada: Person) -> None:
+    flow = await created(ada, data=drawn("A-1"))
+    path = f"/api/v1/flows/{flow['id']}"
+
+    again = await ada.patch(path, json={"name": flow["name"], "data": flow["data"]})
+
+    assert again.status_code == 200
+    assert again.headers["etag"] == '"1"'
+    assert "x-position" not in again.headers
+
+
+async def test_canvas_state_comes_back_and_is_no_event(ada: Person) -> None:
+    flow = await created(ada, data=drawn("A-1"))
+    path = f"/api/v1/flows/{flow['id']}"
+    looked = drawn("A-1", viewport={"x": 3, "y": 4, "zoom": 2})
+    looked["nodes"][0] |= {"selected": True, "measured": {"width": 320}}
+
+    saved = await ada.patch(path, json={"data": looked})
+
+    assert saved.headers["etag"] == '"1"'
+    assert (await ada.get(path)).json()["data"] == looked
+
+
+async def test_a_literal_key_is_stored_apart_and_shown_as_a_placeholder(
+    application: Application, ada: Person
+) -> None:
+    canary = f"canary-{uuid4()}"
+    data = drawn("Model-1")
+    data["nodes"][0]["data"]["node"]["template"]["api_key"] = {
+        "type": "str",
+        "password": True,
+        "load_from_db": False,
+        "value": canary,
+    }
+    flow = await created(ada, data=data)
+    path = f"/api/v1/flows/{flow['id']}"
+
+    shown = (await ada.get(path)).json()["data"]
+    field = shown["nodes"][0]["data"]["node"]["template"]["api_key"]
+    assert field["value"] == "********"
+    saved = await ada.patch(path, json={"data": shown})
+    assert saved.headers["etag"] == '"1"'  # the placeholder changed nothing
+    exported = await ada.post("/api/v1/flows/download/", json=[flow["id"]])
+    node = exported.json()["data"]["nodes"][0]["data"]["node"]
+    assert node["template"]["api_key"]["value"] == ""
+    events = await application.world.store.read_log("core", limit=10_000)
+    assert canary not in repr(events)
+    stored = await application.world.flows.get(flow["id"])
+    [ref] = await application.world.vault.open(
+        [_secret(stored.document)]
+    )  # what runs will use
+    assert ref == _secret(stored.document)
+
+
+def _secret(document: Json) -> Any:
+    from domain.flow.secrets import refs  # noqa: PLC0415 - only here
+
+    return refs(document)[0]
