@@ -8,12 +8,15 @@ WORKERS ?= 2
 MINUTES ?= 1
 ARGS ?=
 
+# Compiled once, not at every start: a start takes a second then, not five.
+export PYTHONDONTWRITEBYTECODE :=
+
 help:  ## Show this list
 	@echo 'LangBuilder, event-sourced. Type "make" and one of:'
 	@echo
 	@sed -n 's/^\([a-z]*\):.*## \(.*\)/  \1|\2/p' Makefile | awk -F'|' '{printf "%-9s %s\n", $$1, $$2}'
 	@echo
-	@echo 'More for a target in ARGS: make run ARGS="--port 8000", make test ARGS="tests/domain -x"'
+	@echo 'Pass more to a target in ARGS: make run ARGS="--port 8000", make test ARGS="tests/domain -x"'
 
 run: ready-to-run  ## Start the server: database, API and page at http://127.0.0.1:7860
 	@exec .venv/bin/langbuilder run $(ARGS)

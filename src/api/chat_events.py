@@ -190,7 +190,8 @@ class BuildEvents:
             return []
         data = msgspec.json.decode(content)
         if event.category == "error":
-            return [("error", as_error_event(data))]
+            dropped = self._spoken.drop(event.vertex)
+            return [*dropped, ("error", as_error_event(data))]
         return self._spoken.finish(str(event.message), data)
 
     def _failure(

@@ -35,6 +35,7 @@ from application.sessions import (
     WrongCredentialsError,
     WrongKeyError,
 )
+from domain.flow.names import InvalidEndpointNameError
 from domain.flow.shape import InvalidDocumentError
 from domain.kernel import DomainError
 
@@ -44,6 +45,16 @@ AnyRequest = Request[Any, Any, Any]
 
 BEARER: Final = {"WWW-Authenticate": "Bearer"}
 RETRY_SOON: Final = {"Retry-After": "1"}
+
+SECURITY: Final = {
+    "x-content-type-options": "nosniff",
+    "x-frame-options": "DENY",
+    "referrer-policy": "no-referrer",
+    "cross-origin-opener-policy": "same-origin",
+    "cross-origin-resource-policy": "same-origin",
+    "content-security-policy": "default-src 'none'; frame-ancestors 'none'",
+}
+"""What every answer says to protect the page that shows it."""
 
 UNPROCESSABLE = 422
 SERVER_ERROR = 500
@@ -65,6 +76,7 @@ STATUS: Final[dict[type[DomainError], int]] = {
     ConflictingEditError: 409,
     StoreBusyError: 503,
     EventTooLargeError: 413,
+    InvalidEndpointNameError: UNPROCESSABLE,
     InvalidDocumentError: UNPROCESSABLE,
     IdempotencyKeyReusedError: UNPROCESSABLE,
 }
@@ -96,7 +108,9 @@ def problem(
     status_code: int, detail: Any, headers: dict[str, str] | None = None
 ) -> Response[dict[str, Any]]:
     """Return the answer that says why not."""
-    return Response({"detail": detail}, status_code=status_code, headers=headers)
+    return Response(
+        {"detail": detail}, status_code=status_code, headers=SECURITY | (headers or {})
+    )
 
 
 def of_domain(_: AnyRequest, error: DomainError) -> Response[dict[str, Any]]:
@@ -128,6 +142,8 @@ def detail_of(error: DomainError) -> Any:
                 "conflicts": conflicts,
                 "version": version,
             }
+        case InvalidEndpointNameError():
+            return plain(InvalidEndpointNameError())
         case AutoLoginOffError():
             return {"message": plain(error), "auto_login": False}
         case _:

@@ -76,7 +76,7 @@ class EmbeddedPostgres:
         self._log = self._home / "server.log"
         self._bin_dir = bin_dir
         self._durable = durable
-        self._runner = Runner(account=None)
+        self._runner = Runner(self._held.path)
         self._child: subprocess.Popen[bytes] | None = None
         self._own_sockets: Path | None = None
         self._stopping = threading.Event()
@@ -116,11 +116,13 @@ class EmbeddedPostgres:
 
     def start(self) -> None:
         """Serve the data directory: make it, attach to it, or start it."""
+        account = postgres_binaries.account(owner_of=self._cluster)
+        self._runner = Runner(self._held.path, account)
+        self._runner.check()
         self._held.acquire()
         self._stopping.clear()
         try:
             make_directory(self._home)
-            self._runner = Runner(postgres_binaries.account(owner_of=self._cluster))
             self._adopt()
             self._launch()
         except OSError as error:

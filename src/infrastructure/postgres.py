@@ -12,6 +12,10 @@ type Pool = AsyncConnectionPool[AsyncConnection[tuple[Any, ...]]]
 
 NAME = "langbuilder"
 """What our connections are called in ``pg_stat_activity``."""
+CONNECT_TIMEOUT = 10
+"""Seconds."""
+TCP_USER_TIMEOUT = 15_000
+"""Milliseconds that sent data may stay unanswered before the connection is lost."""
 
 
 class Database:
@@ -62,10 +66,16 @@ class Database:
 
 
 def connection_string(dsn: str) -> str:
-    """Return *dsn* with our name in it and times in UTC."""
-    given = conninfo_to_dict(dsn).get("options")
-    options = f"{given} -c timezone=UTC" if given else "-c timezone=UTC"
-    return make_conninfo(dsn, application_name=NAME, options=options)
+    """Return *dsn* with our name, times in UTC, and an end to waiting for the dead."""
+    given = conninfo_to_dict(dsn)
+    options = f"{given.get('options') or ''} -c timezone=UTC".strip()
+    return make_conninfo(
+        dsn,
+        application_name=NAME,
+        options=options,
+        connect_timeout=given.get("connect_timeout") or CONNECT_TIMEOUT,
+        tcp_user_timeout=given.get("tcp_user_timeout") or TCP_USER_TIMEOUT,
+    )
 
 
 def sqlalchemy_url(dsn: str) -> URL:

@@ -6,6 +6,7 @@ import os
 import pwd
 import re
 import shutil
+import stat
 import subprocess
 from collections.abc import Iterator
 from pathlib import Path
@@ -36,6 +37,20 @@ class Account(msgspec.Struct, frozen=True):
     uid: int
     gid: int
     name: str
+
+    def barred_by(self, path: Path) -> Path | None:
+        """Return the folder on the way to *path* that this user may not enter."""
+        for folder in (*reversed(path.parents), path):
+            if folder.is_dir() and not self._may_enter(folder.stat()):
+                return folder
+        return None
+
+    def _may_enter(self, folder: os.stat_result) -> bool:
+        if folder.st_uid == self.uid:
+            return bool(folder.st_mode & stat.S_IXUSR)
+        if folder.st_gid == self.gid:
+            return bool(folder.st_mode & stat.S_IXGRP)
+        return bool(folder.st_mode & stat.S_IXOTH)
 
 
 class Binaries(msgspec.Struct, frozen=True):

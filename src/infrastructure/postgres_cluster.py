@@ -53,9 +53,20 @@ class Passwords(msgspec.Struct, frozen=True):
 
 
 class Runner(msgspec.Struct, frozen=True):
-    """Runs PostgreSQL's programs as *account*, or as ourselves."""
+    """Runs PostgreSQL's programs as *account*, or as ourselves, on *data_dir*."""
 
-    account: Account | None
+    data_dir: Path
+    account: Account | None = None
+
+    def check(self) -> None:
+        """Refuse a data directory that the account may not enter."""
+        if self.account and (closed := self.account.barred_by(self.data_dir)):
+            who = self.account.name
+            raise DataDirectoryUnusableError(
+                self.data_dir,
+                f"the database runs as {who}, who may not enter {closed}; choose one "
+                "that others may enter, such as /var/lib/langbuilder",
+            )
 
     def give(self, path: Path) -> None:
         """Let *path* belong to the user who runs the programs."""
@@ -82,12 +93,8 @@ class Runner(msgspec.Struct, frozen=True):
                 start_new_session=True,
             )
         except PermissionError as error:
-            who = account.name if account else "this user"
-            raise DataDirectoryUnusableError(
-                Path(command[0]).parent,
-                f"the database runs as {who}, who may not enter it; choose one that "
-                "others may enter, such as /var/lib/langbuilder",
-            ) from error
+            who = f" as {account.name}" if account else ""
+            raise PostgresStartError(f"May not run {command[0]}{who}.") from error
 
     def run(self, command: list[str], *, said: str = "") -> None:
         """Run *command* to its end, and raise what went wrong."""

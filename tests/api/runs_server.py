@@ -3,7 +3,7 @@
 import asyncio
 import json
 import socket
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from typing import Any
 from uuid import UUID
@@ -22,11 +22,13 @@ from api.v1.runs import RunsController
 from application.ports import Actor
 from tests.application.lab import Lab, UpToDate
 
-type AnyRequest = Request[Any, Any, Any]
+
+def _always(thing: object) -> Callable[[], object]:
+    return lambda: thing
 
 
 def routes(lab: Lab, polls: Polls) -> Litestar:
-    def actor(request: AnyRequest) -> Actor:
+    def actor(request: Request[Any, Any, Any]) -> Actor:
         named = request.headers.get("x-user")
         who = Actor(
             user=UUID(named) if named else lab.owner,
@@ -35,10 +37,10 @@ def routes(lab: Lab, polls: Polls) -> Litestar:
         request.state.actor = who
         return who
 
-    def answers(request: AnyRequest) -> Answers:
+    def answers(request: Request[Any, Any, Any]) -> Answers:
         return Answers(request, UpToDate())
 
-    async def cause(request: AnyRequest) -> Any:
+    async def cause(request: Request[Any, Any, Any]) -> Any:
         actor(request)
         return await cause_of(request)
 
@@ -58,7 +60,7 @@ def routes(lab: Lab, polls: Polls) -> Litestar:
             )
         ],
         dependencies={
-            name: Provide(lambda thing=thing: thing, sync_to_thread=False)
+            name: Provide(_always(thing), sync_to_thread=False)
             for name, thing in things.items()
         }
         | {

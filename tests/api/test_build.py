@@ -5,6 +5,7 @@ from uuid import UUID, uuid4
 
 import httpx
 
+from application.runs import Limits
 from tests.api.runs_server import frames, serving
 from tests.application.lab import Lab, Scripted, names
 
@@ -174,8 +175,6 @@ async def test_a_body_may_be_empty_or_missing_but_not_wrong() -> None:
 
 
 async def test_a_full_server_asks_to_come_back() -> None:
-    from application.runs import Limits
-
     speaker = Scripted("Speaker")
     speaker.hangs = asyncio.Event()
     lab = Lab(speaker, limits=Limits(running=1, queued=1, grace=0.1))

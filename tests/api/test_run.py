@@ -10,9 +10,7 @@ from application.ports.components import ComponentFailedError
 from tests.api.runs_server import frames, serving
 from tests.application.lab import Lab, Scripted, names
 
-FLOW = (
-    Path(__file__).parents[2] / ".." / "shared" / "flows" / "test-simpleapitest.json"
-)
+FLOW = Path(__file__).parents[2] / ".." / "shared" / "flows" / "test-simpleapitest.json"
 
 
 async def test_a_run_answers_with_the_outputs_of_the_flow() -> None:

@@ -17,7 +17,7 @@ def told(text: str) -> list[dict[str, Any]]:
     events = []
     for block in text.split("\n\n"):
         fields = dict(
-            line.split(": ", 1) for line in block.split("\n") if line[:1] not in ":"
+            line.split(": ", 1) for line in block.split("\n") if line and line[0] != ":"
         )
         if "data" in fields:
             events.append({**fields, "data": json.loads(fields["data"])})
@@ -83,14 +83,18 @@ async def test_a_quiet_stream_has_a_heartbeat(monkeypatch: pytest.MonkeyPatch) -
 
 
 async def test_tokens_come_between_the_events_without_an_id() -> None:
-    lab = Lab(Scripted("Speaker"))
+    speaker = Scripted("Speaker")
+    speaker.hangs = asyncio.Event()
+    lab = Lab(speaker)
     async with serving(lab) as client:
         flow = await lab.add(lab.spoken(stream=True))
         run = await lab.ask(flow, input_value="hello")
+        asyncio.get_running_loop().call_later(0.3, speaker.hangs.set)
         events = told((await client.get(f"/runs/{run}/events")).text)
 
     tokens = [one for one in events if one["event"] == "token"]
-    assert "".join(one["data"]["chunk"] for one in tokens) == "three four"
+    said = "".join(one["data"]["chunk"] for one in tokens)
+    assert said == "One two three four"
     assert all("id" not in one for one in tokens)
 
 

@@ -7,7 +7,7 @@ from typing import Any
 
 import msgspec
 import pytest
-from hypothesis import given, settings
+from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from domain.flow.document import (
@@ -33,6 +33,7 @@ from domain.flow.events import (
 from domain.flow.shape import edge_keys, same
 from tests.domain.documents import FLOWS, NO_FLOWS, chain, documents, edge, real, vertex
 
+SLOW = HealthCheck.too_slow
 real_flows = [
     pytest.param(
         path, id=path.stem, marks=pytest.mark.skipif(not FLOWS, reason=NO_FLOWS)
@@ -52,7 +53,7 @@ def rebuilt(document: Any, *events: FlowEvent) -> Any:
 
 
 @given(st.lists(documents, min_size=2, max_size=5))
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=120, deadline=None, suppress_health_check=[SLOW])
 def test_any_sequence_of_documents_is_rebuilt_from_the_log(drawn: list[Any]) -> None:
     drawn = [split(document)[0] for document in drawn]
     log: list[FlowEvent] = [*difference(None, drawn[0])]
@@ -63,13 +64,13 @@ def test_any_sequence_of_documents_is_rebuilt_from_the_log(drawn: list[Any]) -> 
 
 
 @given(documents)
-@settings(deadline=None)
+@settings(max_examples=60, deadline=None, suppress_health_check=[SLOW])
 def test_a_save_that_changes_nothing_says_nothing(document: Any) -> None:
     assert difference(document, copy.deepcopy(document)) == ()
 
 
 @given(documents)
-@settings(deadline=None)
+@settings(max_examples=60, deadline=None, suppress_health_check=[SLOW])
 def test_canvas_state_comes_off_and_goes_back_on(document: Any) -> None:
     check(document)
     rest, canvas = split(document)
@@ -79,7 +80,7 @@ def test_canvas_state_comes_off_and_goes_back_on(document: Any) -> None:
 
 
 @given(documents, documents)
-@settings(deadline=None)
+@settings(max_examples=60, deadline=None, suppress_health_check=[SLOW])
 def test_an_edit_leaves_the_document_before_it_alone(old: Any, new: Any) -> None:
     before = copy.deepcopy(old)
     rebuilt(old, *difference(old, new))

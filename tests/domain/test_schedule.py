@@ -3,70 +3,22 @@
 import json
 from collections import Counter
 from typing import Any
-from uuid import UUID
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from domain.kernel import ContentRef
-from domain.run.events import RunEvent, VertexBuilt, VertexFailed, VertexStarted
 from domain.run.graph import EndlessCircleError, Graph
 from domain.run.refusals import StartAndStopError, UnknownVertexError
-from domain.run.schedule import Plan, Progress, Step, plan, replay
-from tests.domain.documents import SHARED, chain, edge, loop_back, real, vertex
+from domain.run.schedule import Plan, replay
+from tests.domain.documents import SHARED, chain, edge, real, vertex
+from tests.domain.stories import Story, loop, router
 
+SLOW = HealthCheck.too_slow
 CAPTURED = (
     SHARED / "contracts" / "langbuilder" / "build_stream_MemoryChatbotNoLLM.ndjson"
 )
 CAPTURED_FLOW = SHARED / "flows" / "test-memorychatbotnollm.json"
-CONTENT = ContentRef(UUID(int=1), "00", 0)
-FLOW = UUID(int=2)
-
-
-class Story:
-    """A run carried out in the mind, told as its events would tell it."""
-
-    def __init__(self, document: Any, **limits: str) -> None:
-        self.graph = Graph.of(document)
-        self.plan = plan(self.graph, **limits)
-        self.progress = Progress(self.graph, self.plan)
-        self.events: list[RunEvent] = []
-        self.order: list[str] = []
-
-    def start(self, name: str) -> None:
-        self.progress.started(name)
-        self.events.append(VertexStarted(vertex=name))
-        self.order.append(name)
-
-    def build(self, name: str, *stopped: str) -> Step:
-        step = self.progress.built(name, stopped)
-        self.events.append(
-            VertexBuilt(
-                flow=FLOW,
-                vertex=name,
-                content=CONTENT,
-                next=step.next,
-                inactivated=step.inactivated,
-                stopped=step.stopped,
-            )
-        )
-        return step
-
-    def fail(self, name: str) -> None:
-        self.progress.failed(name)
-        self.events.append(
-            VertexFailed(flow=FLOW, vertex=name, reason="boom", content=CONTENT)
-        )
-
-    def carry_out(self, name: str, *stopped: str) -> Step:
-        self.start(name)
-        return self.build(name, *stopped)
-
-    def finish(self) -> list[str]:
-        while ready := self.progress.ready():
-            self.carry_out(ready[0])
-        return self.order
 
 
 @st.composite
@@ -90,7 +42,7 @@ def choices(draw: st.DrawFn) -> Any:
 
 
 @given(acyclic(), choices())
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=150, deadline=None, suppress_health_check=[SLOW])
 def test_no_vertex_starts_before_its_inputs(document: Any, chance: Any) -> None:
     story = Story(document)
     built: set[str] = set()
@@ -112,7 +64,7 @@ def test_no_vertex_starts_before_its_inputs(document: Any, chance: Any) -> None:
 
 
 @given(acyclic(), choices())
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=150, deadline=None, suppress_health_check=[SLOW])
 def test_whatever_fails_and_stops_the_run_ends_and_replays(
     document: Any, chance: Any
 ) -> None:
@@ -135,7 +87,7 @@ def test_whatever_fails_and_stops_the_run_ends_and_replays(
 
 
 @given(acyclic())
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=150, deadline=None, suppress_health_check=[SLOW])
 def test_everything_that_hangs_together_with_the_start_is_run(document: Any) -> None:
     story = Story(document)
     story.finish()
@@ -231,15 +183,6 @@ def test_after_a_failure_other_branches_go_on() -> None:
     assert story.progress.ready() == ("D-1",)
     assert story.finish() == ["A-1", "B-1", "D-1"]
     assert story.progress.done
-
-
-def router(name: str) -> dict[str, Any]:
-    drawn = vertex(name)
-    drawn["data"]["node"]["outputs"] = [
-        {"name": "yes", "types": ["Message"]},
-        {"name": "no", "types": ["Message"]},
-    ]
-    return drawn
 
 
 ROUTED = {
@@ -338,31 +281,6 @@ def test_a_router_may_send_the_run_round_again() -> None:
     story.carry_out("ChatOutput-1")
     assert story.progress.done
     assert replay(story.graph, story.plan, story.events).done
-
-
-def loop() -> dict[str, Any]:
-    looping = vertex("LoopComponent-1")
-    looping["data"]["node"]["outputs"] = [
-        {"name": "item", "types": ["Message"], "allows_loop": True},
-        {"name": "done", "types": ["Message"]},
-    ]
-    return {
-        "nodes": [
-            vertex("List-1"),
-            looping,
-            vertex("Parse-1"),
-            vertex("Convert-1"),
-            vertex("Zip-1"),
-        ],
-        "edges": [
-            edge("List-1", "LoopComponent-1"),
-            edge("LoopComponent-1", "Parse-1", output="item"),
-            edge("Parse-1", "Convert-1"),
-            loop_back("Convert-1", "LoopComponent-1"),
-            edge("LoopComponent-1", "Zip-1", output="done"),
-            edge("List-1", "Zip-1", field="other"),
-        ],
-    }
 
 
 def test_a_loop_runs_its_body_once_an_item_and_then_goes_on() -> None:

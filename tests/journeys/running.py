@@ -65,8 +65,9 @@ class Running:
 
     def _listen(self) -> None:
         assert self._process.stdout is not None
-        for line in self._process.stdout:
-            self._lines.put(line.rstrip("\n"))
+        with self._process.stdout as stdout:
+            for line in stdout:
+                self._lines.put(line.rstrip("\n"))
         self._lines.put(None)
 
     def until_ready(self) -> Self:
@@ -111,13 +112,13 @@ class Running:
         began = time.monotonic()
         self._process.send_signal(number)
         self._process.wait(timeout=30)
+        took = time.monotonic() - began
         while (line := self._lines.get(timeout=5)) is not None:
             self.said.append(line)
-        return time.monotonic() - began
+        return took
 
     def kill(self) -> None:
-        self._process.kill()
-        self._process.wait(timeout=30)
+        self.stop(signal.SIGKILL)
 
     @property
     def ended_with(self) -> int | None:
@@ -152,13 +153,13 @@ def home_and_server(**settings: str) -> Iterator[Running]:
         yield server
 
 
-def signed_in(server: Running, username: str, password: str) -> httpx.Client:
-    """Return a client that is signed in at *server*."""
-    client = httpx.Client(base_url=server.address, timeout=30)
-    answer = client.post(
-        "/api/v1/login", data={"username": username, "password": password}
-    )
-    assert answer.status_code == 200, answer.text
-    client.cookies.clear()
-    client.headers["authorization"] = f"Bearer {answer.json()['access_token']}"
-    return client
+@contextmanager
+def signed_in(server: Running, username: str, password: str) -> Iterator[httpx.Client]:
+    """Give a client that is signed in at *server*."""
+    with httpx.Client(base_url=server.address, timeout=30) as client:
+        form = {"username": username, "password": password}
+        answer = client.post("/api/v1/login", data=form)
+        assert answer.status_code == 200, answer.text
+        client.cookies.clear()
+        client.headers["authorization"] = f"Bearer {answer.json()['access_token']}"
+        yield client

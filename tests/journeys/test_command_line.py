@@ -119,8 +119,8 @@ def test_the_first_start_tells_how_to_sign_in_and_no_other_does() -> None:
         with running(first.home) as second:
             assert password not in second.words
             assert "sign in" not in second.words
-            client = signed_in(second, name, password)
-            assert client.get("/api/v1/users/whoami").status_code == 200
+            with signed_in(second, name, password) as client:
+                assert client.get("/api/v1/users/whoami").status_code == 200
 
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
@@ -140,15 +140,15 @@ def test_it_stops_in_five_seconds_and_its_database_with_it(
 def test_a_killed_server_is_found_again_with_everything_in_it(home: Path) -> None:
     with running(home) as first:
         name, password = first.username, first.password
-        client = signed_in(first, name, password)
-        made = client.post("/api/v1/flows/", json={"name": "Kept", "data": None})
+        with signed_in(first, name, password) as client:
+            made = client.post("/api/v1/flows/", json={"name": "Kept", "data": None})
         assert made.status_code == 201, made.text
         flow = made.json()
         first.kill()
 
     with running(home) as second:
-        client = signed_in(second, name, password)
-        found = client.get(f"/api/v1/flows/{flow['id']}")
+        with signed_in(second, name, password) as client:
+            found = client.get(f"/api/v1/flows/{flow['id']}")
         tags = [event["tag"] for event in second.ask("events", "show", flow["id"])]
 
     assert found.json() == flow
@@ -178,16 +178,15 @@ def test_projections_tell_how_they_stand_and_are_made_anew(server: Running) -> N
     assert "\x1b" not in rebuilt.stdout + rebuilt.stderr
     assert strange.returncode == 1
     assert "users" in one_line(strange.stderr)
-    client = signed_in(server, server.username, server.password)
-    assert client.get("/api/v1/users/whoami").status_code == 200
+    with signed_in(server, server.username, server.password) as client:
+        assert client.get("/api/v1/users/whoami").status_code == 200
 
 
 def test_a_user_added_by_the_operator_can_sign_in(server: Running) -> None:
     (made,) = server.ask("users", "create", "ada")
 
-    client = signed_in(server, "ada", made["password"])
-
-    assert client.get("/api/v1/users/whoami").json()["id"] == made["id"]
+    with signed_in(server, "ada", made["password"]) as client:
+        assert client.get("/api/v1/users/whoami").json()["id"] == made["id"]
     assert {"ada", server.username} <= {
         user["username"] for user in server.ask("users", "list")
     }

@@ -23,8 +23,8 @@ pytestmark = [pytest.mark.server, pytest.mark.slow, pytest.mark.timeout(120)]
 def test_the_code_of_a_page_runs_against_a_server(
     page: Path, server: Running, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    client = signed_in(server, server.username, server.password)
-    key = client.post("/api/v1/api_key/", json={"name": "docs"}).json()["api_key"]
+    with signed_in(server, server.username, server.password) as client:
+        key = client.post("/api/v1/api_key/", json={"name": "docs"}).json()["api_key"]
     monkeypatch.setenv("LANGBUILDER_URL", server.address)
     monkeypatch.setenv("LANGBUILDER_API_KEY", key)
 

@@ -155,14 +155,16 @@ async def test_an_uploaded_flow_answers_and_shows_its_events(
     await expect(page.locator("#event-list pre:visible")).to_contain_text("ChatInput")
 
 
-async def test_an_example_streams_and_is_there_after_a_reload(
-    page: Page, server: Running, client: httpx.Client
+async def open_flow(page: Page, name: str) -> None:
+    await page.locator("[data-flow]", has_text=name).first.click()
+    await expect(page.locator("#flow-name")).to_have_text(name)
+
+
+async def test_a_model_answers_and_the_answer_is_there_after_a_reload(
+    page: Page, server: Running
 ) -> None:
-    examples = client.get("/api/v1/flows/basic_examples/").json()
-    name = examples[-1]["name"]
     await sign_in(page, server)
-    await page.locator("#example-list button", has_text=name).first.click()
-    await expect(page.locator("#flow-name")).to_contain_text(name)
+    await open_flow(page, "Ask a Model")
 
     await say(page, "Tell me something")
     await until_ended(page)
@@ -170,15 +172,14 @@ async def test_an_example_streams_and_is_there_after_a_reload(
     assert len(said) >= 2
     assert all(said)
 
-    opened = await page.locator("#flow-name").inner_text()
     await page.reload()
-    await page.locator("[data-flow]", has_text=opened).last.click()
+    await open_flow(page, "Ask a Model")
     await expect(page.locator(".message .text")).to_have_text(said)
 
 
 async def test_two_chats_of_a_flow_are_kept_apart(page: Page, server: Running) -> None:
     await sign_in(page, server)
-    await page.locator("#example-list button").first.click()
+    await open_flow(page, "Chat with a Memory")
     await say(page, "In the first chat")
     await until_ended(page)
     first = await page.locator("#session").input_value()
@@ -191,6 +192,22 @@ async def test_two_chats_of_a_flow_are_kept_apart(page: Page, server: Running) -
     await page.locator("#session").select_option(first)
     await expect(page.locator(".messages")).to_contain_text("In the first chat")
     await expect(page.locator(".messages")).not_to_contain_text("In the second chat")
+
+
+async def test_an_example_that_was_deleted_is_offered_again(
+    page: Page, server: Running, client: httpx.Client
+) -> None:
+    name = "Words in a Template"
+    flows = client.get("/api/v1/flows/").json()
+    (gone,) = (flow["id"] for flow in flows if flow["name"] == name)
+    assert client.delete(f"/api/v1/flows/{gone}").status_code == 200
+    await sign_in(page, server)
+    await expect(page.locator("#example-list button")).to_have_count(1)
+
+    await page.locator("#example-list button", has_text=name).click()
+
+    await expect(page.locator("#flow-name")).to_have_text(name)
+    await expect(page.locator("#examples")).to_be_hidden()
 
 
 async def test_a_file_that_is_no_flow_is_refused_with_a_sentence(

@@ -86,13 +86,15 @@ async function listFlows() {
       onclick: reporting(() => openFlow(one)) }, one.name)));
   $("flow-list").replaceChildren(...(items.length ? items
     : [element("li", { class: "empty" }, "No flows yet.")]));
-  await listExamples();
+  await listExamples(new Set(flows.map((one) => one.name)));
   markOpenFlow();
   if (!flow) welcome(items.length);
 }
 
-async function listExamples() {
-  const examples = await server.ask("/flows/basic_examples/");
+// Everybody begins with the examples as flows; those deleted since are offered again.
+async function listExamples(names) {
+  const all = await server.ask("/flows/basic_examples/");
+  const examples = all.filter((one) => !names.has(one.name));
   $("examples").hidden = !examples.length;
   $("example-list").replaceChildren(...examples.map((one) => element("li", {},
     element("button", { type: "button", title: one.description || one.name,
@@ -108,7 +110,7 @@ async function begin({ name, description, data, icon, tags }) {
 function welcome(any) {
   $("messages").replaceChildren(element("li", { class: "welcome" },
     element("strong", {}, any ? "Choose a flow to chat with" : "Your first flow"),
-    element("span", {}, any ? "Or upload another: a JSON file, as LangBuilder exports it."
+    element("span", {}, any ? "Or upload one: a JSON file, as LangBuilder exports it."
       : "Start from an example, or upload a flow: a JSON file, as LangBuilder exports it.")));
 }
 

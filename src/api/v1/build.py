@@ -7,10 +7,10 @@ from uuid import UUID
 
 import msgspec
 from litestar import Controller, Response, get, post
-from litestar.di import NamedDependency
 from litestar.params import FromPath, FromQuery, RequestBody
 from litestar.response import Stream
 
+from api.given import Given
 from api.polls import Polls
 from api.problems import Refusal
 from api.streams import RunStreams
@@ -68,16 +68,16 @@ class BuildController(Controller):
     path = "/build"
     tags = ("Runs",)
 
-    @post("/{flow_id:uuid}/flow", status_code=200)
+    @post("/{flow_id:str}/flow", status_code=200)
     async def build(
         self,
         *,
         flow_id: FromPath[UUID],
-        actor: NamedDependency[Actor],
-        cause: NamedDependency[Cause],
-        flows_to_run: NamedDependency[FlowsToRun],
-        runs: NamedDependency[Runs],
-        streams: NamedDependency[RunStreams],
+        actor: Given[Actor],
+        cause: Given[Cause],
+        flows_to_run: Given[FlowsToRun],
+        runs: Given[Runs],
+        streams: Given[RunStreams],
         data: RequestBody[BuildRequest | None] = None,
         event_delivery: FromQuery[Delivery] = "polling",
         start_component_id: FromQuery[str | None] = None,
@@ -102,15 +102,15 @@ class BuildController(Controller):
         lines = _direct(requested.run, streams, runs, cause)
         return Stream(lines, media_type=NDJSON, headers=UNBUFFERED)
 
-    @get("/{job_id:uuid}/events")
+    @get("/{job_id:str}/events")
     async def events(
         self,
         *,
         job_id: FromPath[UUID],
-        actor: NamedDependency[Actor],
-        runs: NamedDependency[Runs],
-        streams: NamedDependency[RunStreams],
-        polls: NamedDependency[Polls],
+        actor: Given[Actor],
+        runs: Given[Runs],
+        streams: Given[RunStreams],
+        polls: Given[Polls],
         event_delivery: FromQuery[Delivery] = "streaming",
         after: FromQuery[int | None] = None,
     ) -> Response[Any]:
@@ -126,13 +126,13 @@ class BuildController(Controller):
             streams.build_events(job_id), media_type=NDJSON, headers=UNBUFFERED
         )
 
-    @post("/{job_id:uuid}/cancel", status_code=200)
+    @post("/{job_id:str}/cancel", status_code=200)
     async def cancel(
         self,
         *,
         job_id: FromPath[UUID],
-        cause: NamedDependency[Cause],
-        runs: NamedDependency[Runs],
+        cause: Given[Cause],
+        runs: Given[Runs],
     ) -> dict[str, Any]:
         """Stop a run; one that has ended already stays as it is."""
         try:

@@ -5,12 +5,12 @@ from typing import Any
 
 import msgspec
 from litestar import Controller, Response, post
-from litestar.di import NamedDependency
 from litestar.params import FromPath, FromQuery, RequestBody
 from litestar.response import Stream
 
 from api.chat_events import failing
-from api.problems import Refusal
+from api.given import Given
+from api.problems import Refusal, problem
 from api.requests import Answers
 from api.streams import RunStreams
 from api.v1.build import UNBUFFERED
@@ -59,13 +59,13 @@ class RunController(Controller):
         self,
         *,
         flow_id_or_name: FromPath[str],
-        actor: NamedDependency[Actor],
-        cause: NamedDependency[Cause],
-        flows_to_run: NamedDependency[FlowsToRun],
-        runs: NamedDependency[Runs],
-        streams: NamedDependency[RunStreams],
-        contents: NamedDependency[Contents],
-        answers: NamedDependency[Answers],
+        actor: Given[Actor],
+        cause: Given[Cause],
+        flows_to_run: Given[FlowsToRun],
+        runs: Given[Runs],
+        streams: Given[RunStreams],
+        contents: Given[Contents],
+        answers: Given[Answers],
         data: RequestBody[RunRequest | None] = None,
         stream: FromQuery[bool] = False,
     ) -> Response[Any]:
@@ -102,9 +102,9 @@ async def _answer(
         if opened is None:
             raise Refusal(410, "The outputs of this run have been deleted")
         return Response(opened, media_type="application/json", headers=headers)
-    if ended.status == "cancelled":
-        raise Refusal(500, _error_text("The run was cancelled"), headers)
-    raise Refusal(500, _error_text(failing(opened).message), headers)
+    cancelled = ended.status == "cancelled"
+    said = "The run was cancelled." if cancelled else failing(opened).message
+    return problem(500, _error_text(said), headers)
 
 
 def _error_text(message: str) -> str:

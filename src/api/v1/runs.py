@@ -4,11 +4,11 @@ from typing import Any
 from uuid import UUID
 
 from litestar import Controller, Request, Response, get
-from litestar.di import NamedDependency
 from litestar.params import FromPath, FromQuery
 from litestar.response import Stream
 from litestar.status_codes import HTTP_204_NO_CONTENT
 
+from api.given import Given
 from api.requests import page_of
 from api.streams import RunStreams
 from api.v1.build import UNBUFFERED
@@ -31,8 +31,8 @@ class RunsController(Controller):
     async def many(
         self,
         *,
-        actor: NamedDependency[Actor],
-        run_views: NamedDependency[RunViews],
+        actor: Given[Actor],
+        run_views: Given[RunViews],
         flow_id: FromQuery[UUID | None] = None,
         page: FromQuery[int] = 1,
         size: FromQuery[int] = 50,
@@ -43,14 +43,14 @@ class RunsController(Controller):
         rows, total = await run_views.page(owner, flow=flow_id, page=page, size=size)
         return page_of(rows, total=total, page=page, size=size)
 
-    @get("/{run_id:uuid}")
+    @get("/{run_id:str}")
     async def one(
         self,
         *,
         run_id: FromPath[UUID],
-        actor: NamedDependency[Actor],
-        runs: NamedDependency[Runs],
-        run_views: NamedDependency[RunViews],
+        actor: Given[Actor],
+        runs: Given[Runs],
+        run_views: Given[RunViews],
     ) -> RunRow:
         """Tell how a run stands."""
         await runs.get(actor, run_id)
@@ -59,15 +59,15 @@ class RunsController(Controller):
             raise NotFoundError("run", run_id)
         return row
 
-    @get("/{run_id:uuid}/events")
+    @get("/{run_id:str}/events")
     async def events(
         self,
         *,
         run_id: FromPath[UUID],
         request: Request[Any, Any, Any],
-        actor: NamedDependency[Actor],
-        runs: NamedDependency[Runs],
-        streams: NamedDependency[RunStreams],
+        actor: Given[Actor],
+        runs: Given[Runs],
+        streams: Given[RunStreams],
         after: FromQuery[int | None] = None,
     ) -> Response[Any]:
         """

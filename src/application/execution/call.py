@@ -6,7 +6,7 @@ from uuid import UUID
 
 import msgspec
 
-from application.execution.journal import Decision, Post
+from application.execution.journal import Decision, Post, on_firm_ground
 from application.execution.messages import message_data, message_of, stamp
 from application.execution.outcome import Log
 from application.execution.script import Script, World
@@ -107,11 +107,15 @@ class Call:
     async def say(self, message: Message, *, streamed: bool = False) -> None:
         """Put *message* into the step: the run emits it, and its thread posts it."""
         facts = self.facts
-        thread = await self._world.threads.of(
-            facts.flow, message.session_id, owner=facts.owner, cause=self._script.cause
-        )
         data = msgspec.json.encode(message_data(message))
-        content = await self._world.contents.seal(facts.owner, data)
+        with on_firm_ground():
+            thread = await self._world.threads.of(
+                facts.flow,
+                message.session_id,
+                owner=facts.owner,
+                cause=self._script.cause,
+            )
+            content = await self._world.contents.seal(facts.owner, data)
         message_id, vertex, category = UUID(message.id), self._vertex, message.category
 
         def emitted(run: Run) -> None:
@@ -185,13 +189,14 @@ class Call:
         descending: bool = False,
     ) -> list[Message]:
         """Return the last messages: those that can be read, then this run's own."""
-        stored = await self._world.history.recent(
-            owner=self.facts.owner,
-            session=session,
-            limit=limit,
-            sender=sender,
-            sender_name=sender_name,
-        )
+        with on_firm_ground():
+            stored = await self._world.history.recent(
+                owner=self.facts.owner,
+                session=session,
+                limit=limit,
+                sender=sender,
+                sender_name=sender_name,
+            )
         messages = [message_of(data) for data in stored]
         known = {message.id for message in messages}
         messages += [

@@ -18,7 +18,7 @@ from application.execution.failures import (
 )
 from application.execution.inlets import Inlets
 from application.execution.journal import (
-    CancelAskedError,
+    FROM_OUTSIDE,
     Entry,
     Journal,
     RunTakenError,
@@ -26,16 +26,13 @@ from application.execution.journal import (
 from application.execution.messages import error_data, message_of
 from application.execution.script import Script, World
 from application.execution.speech import Speech  # noqa: TC001 - beside its siblings
-from application.ports import Content, StoreBusyError
+from application.ports import Content
 from application.ports.components import Component
 from domain.kernel import Json
 from domain.run.graph import VertexInfo
 from domain.run.run import Run
 from domain.run.schedule import Progress
 from domain.run.values import Message, Source, Value
-
-OURS = (RunTakenError, CancelAskedError, StoreBusyError)
-"""What ends the run from outside: not the fault of the vertex it reached."""
 
 
 class StopRestError(Exception):
@@ -112,7 +109,7 @@ class Execution(Stage):
                     logs=call.logs,
                     seconds=time.perf_counter() - began,
                 )
-            except OURS:
+            except FROM_OUTSIDE:
                 raise
             except Exception as error:  # noqa: BLE001 - whatever a component raises fails its own vertex, not the server
                 failure = failure_of(error, type_name=info.type)

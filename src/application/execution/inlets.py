@@ -10,6 +10,7 @@ from application.execution.inputs import (
     converted,
     variables_in,
 )
+from application.execution.journal import on_firm_ground
 from application.execution.script import Script
 from application.execution.variables import NAME, Variable, VariableValues
 from application.ports.components import Feed
@@ -61,7 +62,8 @@ class Inlets:
         unknown = {name for name in names if name not in self._known}
         if not unknown:
             return
-        found = await self._source.named(self._script.facts.owner, unknown)
+        with on_firm_ground():
+            found = await self._source.named(self._script.facts.owner, unknown)
         self._known.update(found)
         self.secrets += [one.value for one in found.values() if one.credential]
 

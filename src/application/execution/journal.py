@@ -1,7 +1,8 @@
 """The one pen that writes a run's stream: in order, fenced, and tried again."""
 
 import asyncio
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from uuid import UUID, uuid4
 
 import msgspec
@@ -16,7 +17,7 @@ from application.ports import (
     Saved,
     StoreBusyError,
 )
-from domain.run.run import Run
+from domain.run.run import Run, RunEndedError
 from domain.thread.thread import Thread
 
 TRIES = 5
@@ -34,6 +35,25 @@ class RunTakenError(Exception):
 
 class CancelAskedError(Exception):
     """Somebody asked for the run to be cancelled, on whatever server."""
+
+
+class GroundLostError(Exception):
+    """What every run stands on has failed: no component's doing."""
+
+
+FROM_OUTSIDE = (RunTakenError, CancelAskedError, GroundLostError)
+"""What ends a run from outside, and is never the fault of the vertex it reached."""
+
+
+@contextmanager
+def on_firm_ground() -> Iterator[None]:
+    """Keep failures of the server itself apart from those of components."""
+    try:
+        yield
+    except FROM_OUTSIDE:
+        raise
+    except Exception as error:
+        raise GroundLostError(str(error)) from error
 
 
 class Post(msgspec.Struct, frozen=True):
@@ -77,7 +97,7 @@ class Journal:
         return self._run.stored_version
 
     async def write(self, entry: Entry, *, attached: Attached = NOTHING) -> None:
-        """Append *entry*, or raise `RunTakenError` or `CancelAskedError`."""
+        """Append *entry*, or raise one of `FROM_OUTSIDE`."""
         async with self._turn:
             for _ in range(TRIES):
                 try:
@@ -86,7 +106,7 @@ class Journal:
                     continue
                 else:
                     return
-        raise ConcurrencyError(self.run_id)
+        raise GroundLostError(f"run {self.run_id} is written by too many")
 
     async def end(self, entry: Entry) -> bool:
         """
@@ -111,12 +131,16 @@ class Journal:
         self, entry: Entry, attached: Attached, *, ending: bool = False
     ) -> None:
         if not self._sure:
-            await self._catch_up(ending=ending)
+            with on_firm_ground():
+                await self._catch_up(ending=ending)
         # Until the save has answered, memory and log may disagree: a save that was
         # cancelled or refused leaves us to read again.
         self._sure = False
-        for decide in entry.decisions:
-            decide(self._run)
+        try:
+            for decide in entry.decisions:
+                decide(self._run)
+        except RunEndedError:
+            raise RunTakenError(self.run_id) from None
         contents = (*attached.contents, *entry.contents)
         saved = await self._patiently(
             msgspec.structs.replace(attached, contents=contents), _said(entry.posts)
@@ -138,11 +162,15 @@ class Journal:
                 return await self._store.save(
                     self._run, cause=cause, attached=attached, anywhere=threads
                 )
-            except StoreBusyError:
+            except ConcurrencyError:
+                raise
+            except StoreBusyError as error:
                 pause = next(pauses, None)
                 if pause is None:
-                    raise
+                    raise GroundLostError(error.sentence) from error
                 await asyncio.sleep(pause)
+            except Exception as error:
+                raise GroundLostError(str(error)) from error
 
     async def _catch_up(self, *, ending: bool) -> None:
         self._run = await self._store.load(Run, self.run_id)

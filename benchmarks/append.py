@@ -1,0 +1,212 @@
+"""How fast commands are appended, beside pgbench's one-row INSERT and the library."""
+
+import argparse
+import asyncio
+import os
+import resource
+import statistics
+import subprocess
+import tempfile
+import threading
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from functools import partial
+from pathlib import Path
+from uuid import UUID, uuid4
+
+import msgspec
+import psycopg
+from eventsourcing.application import Application
+from eventsourcing.domain import Aggregate as LibraryAggregate
+from eventsourcing.domain import event
+
+from application.ports import SYSTEM, Cause
+from domain.project.project import Project
+from infrastructure import postgres_binaries
+from infrastructure.embedded_postgres import EmbeddedPostgres
+from infrastructure.event_store.migrate import migrate
+from infrastructure.event_store.store import PostgresEventStore
+from infrastructure.postgres import Database
+from infrastructure.postgres_cluster import ADMIN_ROLE
+
+INSERT = """
+INSERT INTO peer (originator_id, originator_version, topic, state, metadata) VALUES (
+    gen_random_uuid(), 1, 'project.opened',
+    decode(repeat('61', 90), 'hex'), decode(repeat('62', 150), 'hex')
+);
+"""
+PEER = """
+CREATE TABLE peer (
+    originator_id      uuid        NOT NULL,
+    originator_version bigint      NOT NULL,
+    topic              text        NOT NULL,
+    state              bytea       NOT NULL,
+    metadata           bytea       NOT NULL,
+    recorded_at        timestamptz NOT NULL DEFAULT clock_timestamp(),
+    notification_id    bigserial   UNIQUE,
+    PRIMARY KEY (originator_id, originator_version)
+)
+"""
+
+
+class Rate(msgspec.Struct, frozen=True):
+    """Commands a second, and the CPU of this process for each in microseconds."""
+
+    commands: float
+    cpu: float | None = None
+
+
+class Named(LibraryAggregate):
+    """The library's own way to say that a project was opened."""
+
+    @event("Opened")
+    def __init__(self, owner: str, name: str) -> None:
+        self.owner = owner
+        self.name = name
+
+
+def cpu() -> float:
+    used = resource.getrusage(resource.RUSAGE_SELF)
+    return used.ru_utime + used.ru_stime
+
+
+def pgbench(server: EmbeddedPostgres, script: Path, clients: int, seconds: int) -> Rate:
+    program = postgres_binaries.find().bin / "pgbench"
+    address = server.url("bench", role=ADMIN_ROLE)
+    said = subprocess.run(
+        [
+            *(program, "-n", "-M", "prepared", "-f", script),
+            *("-T", str(seconds), "-c", str(clients), address),
+        ],
+        check=True,
+        capture_output=True,
+        text=True,
+    ).stdout
+    [rate] = [line.split()[2] for line in said.splitlines() if line.startswith("tps")]
+    return Rate(float(rate))
+
+
+async def ours(database: Database, clients: int, seconds: int) -> Rate:
+    store = PostgresEventStore(database)
+    await store.start()
+    until, began, done = time.perf_counter() + seconds, cpu(), 0
+
+    async def client() -> None:
+        nonlocal done
+        while time.perf_counter() < until:
+            project = Project.open(uuid4(), owner=uuid4(), name="A project")
+            cause = Cause(actor=SYSTEM, command_id=uuid4(), correlation_id=uuid4())
+            await store.save(project, cause=cause)
+            done += 1
+
+    await asyncio.gather(*(client() for _ in range(clients)))
+    used = cpu() - began
+    await store.stop()
+    return Rate(done / seconds, used / done * 1e6)
+
+
+def library(app: Application[UUID], clients: int, seconds: int) -> Rate:
+    until, began = time.perf_counter() + seconds, cpu()
+    done = [0] * clients
+
+    def client(number: int) -> None:
+        while time.perf_counter() < until:
+            app.save(Named(owner=str(uuid4()), name="A project"))
+            done[number] += 1
+
+    threads = [threading.Thread(target=client, args=(n,)) for n in range(clients)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    return Rate(sum(done) / seconds, (cpu() - began) / sum(done) * 1e6)
+
+
+@contextmanager
+def application(server: EmbeddedPostgres) -> Iterator[Application[UUID]]:
+    words = psycopg.conninfo.conninfo_to_dict(server.url("bench", role=ADMIN_ROLE))
+    app: Application[UUID] = Application(
+        env={
+            "PERSISTENCE_MODULE": "eventsourcing.postgres",
+            "POSTGRES_DBNAME": "bench",
+            "POSTGRES_HOST": str(words["host"]),
+            "POSTGRES_PORT": str(words.get("port") or ""),
+            "POSTGRES_USER": str(words["user"]),
+            "POSTGRES_PASSWORD": str(words.get("password") or ""),
+            "POSTGRES_POOL_SIZE": "20",
+        }
+    )
+    try:
+        yield app
+    finally:
+        app.close()
+
+
+def measure(server: EmbeddedPostgres, script: Path, given: argparse.Namespace) -> None:
+    url = server.url("bench", role=ADMIN_ROLE)
+
+    async def once(clients: int) -> Rate:
+        database = await Database.open(url, pool_size=2)
+        try:
+            return await ours(database, clients, given.seconds)
+        finally:
+            await database.close()
+
+    def run_ours(clients: int) -> Rate:
+        return asyncio.run(once(clients))
+
+    asyncio.run(migrate(url))
+    with psycopg.connect(url, autocommit=True) as connection:
+        connection.execute(PEER)
+    print(
+        "| clients | ours /s | of pgbench | of the library | CPU µs | library's CPU |"
+    )
+    print("|---|---|---|---|---|---|")
+    with application(server) as app:
+        for clients in given.clients:
+            peers: dict[str, Callable[[], Rate]] = {
+                "ours": partial(run_ours, clients),
+                "pgbench": partial(pgbench, server, script, clients, given.seconds),
+                "library": partial(library, app, clients, given.seconds),
+            }
+            rounds = [
+                {name: run() for name, run in peers.items()}
+                for _ in range(given.rounds)
+            ]
+            print(row(clients, rounds), flush=True)
+
+
+def row(clients: int, rounds: list[dict[str, Rate]]) -> str:
+    def middle(value: Callable[[dict[str, Rate]], float]) -> float:
+        return statistics.median(value(one) for one in rounds)
+
+    return (
+        f"| {clients} | {middle(lambda r: r['ours'].commands):.0f} "
+        f"| {middle(lambda r: r['ours'].commands / r['pgbench'].commands):.2f} "
+        f"| {middle(lambda r: r['ours'].commands / r['library'].commands):.1f} "
+        f"| {middle(lambda r: r['ours'].cpu or 0):.0f} "
+        f"| {middle(lambda r: r['library'].cpu or 0):.0f} |"
+    )
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--seconds", type=int, default=3)
+    parser.add_argument("--rounds", type=int, default=3)
+    parser.add_argument("--clients", type=int, nargs="+", default=[1, 16, 48])
+    given = parser.parse_args()
+    with tempfile.TemporaryDirectory(prefix="lb-bench-") as home:
+        if os.geteuid() == 0:
+            Path(home).chmod(0o711)
+        script = Path(home) / "insert.sql"
+        script.write_text(" ".join(INSERT.split()))
+        with EmbeddedPostgres(Path(home) / "server") as server:
+            admin = server.url("postgres", role=ADMIN_ROLE)
+            with psycopg.connect(admin, autocommit=True) as connection:
+                connection.execute("CREATE DATABASE bench")
+            measure(server, script, given)
+
+
+if __name__ == "__main__":
+    main()
