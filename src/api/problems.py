@@ -178,7 +178,8 @@ def of_nesting(_: AnyRequest, error: RecursionError) -> Response[dict[str, Any]]
 
 
 def of_json(
-    _: AnyRequest, error: msgspec.DecodeError | SerializationException
+    _: AnyRequest,
+    error: msgspec.DecodeError | SerializationException | UnicodeDecodeError,
 ) -> Response[dict[str, Any]]:
     """Answer JSON that cannot be read, or is not of the shape asked for."""
     return problem(UNPROCESSABLE, [_violation("value_error", ["body"], str(error))])
@@ -187,7 +188,11 @@ def of_json(
 def of_anything(request: AnyRequest, error: Exception) -> Response[dict[str, Any]]:
     """Answer what nobody foresaw; the log says what it was."""
     log.error("%s %s failed", request.method, request.url.path, exc_info=error)
-    return Response({"message": "Internal Server Error"}, status_code=SERVER_ERROR)
+    return Response(
+        {"message": "Internal Server Error"},
+        status_code=SERVER_ERROR,
+        headers=SECURITY,
+    )
 
 
 def _violations(error: ValidationException) -> list[dict[str, Any]]:
@@ -215,6 +220,7 @@ HANDLERS: Final[ExceptionHandlersMap] = {
     RecursionError: of_nesting,
     msgspec.DecodeError: of_json,
     SerializationException: of_json,
+    UnicodeDecodeError: of_json,
     SERVER_ERROR: of_anything,
     Exception: of_anything,
 }

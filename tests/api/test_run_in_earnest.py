@@ -93,7 +93,7 @@ async def test_a_run_by_api_key_answers_when_its_reads_are_served(ada: Person) -
     assert answer.status_code == 200, answer.text
     assert "x-stale" not in answer.headers
     messages = (await ada.get("/api/v1/monitor/messages?session_id=keyed")).json()
-    assert [one["text"] for one in messages][0] == "by key"
+    assert messages[0]["text"] == "by key"
 
 
 async def test_twenty_runs_at_once_end_and_are_all_told(ada: Person) -> None:

@@ -5,6 +5,7 @@ import { $, chunk, element, message, notice, runEvent, toneOf } from "/page/part
 
 const ENDS = { "run.succeeded": "succeeded", "run.failed": "failed", "run.cancelled": "cancelled" };
 
+const box = $("text");
 let flow = null; // the flow that is open: {id, name}
 let running = null; // the run that is watched: {job, abort}
 let sessionsBegun = 0;
@@ -154,16 +155,17 @@ async function openFlow(one) {
   leaveRun();
   flow = one;
   markOpenFlow();
+  box.disabled = true;
+  const sessions = await server.ask(`/monitor/messages/sessions?flow_id=${one.id}`);
+  if (flow !== one) return; // another was chosen meanwhile
   $("flow-name").textContent = one.name;
   for (const id of ["say", "session-label", "new-chat"]) $(id).hidden = false;
-  const sessions = await server.ask(`/monitor/messages/sessions?flow_id=${one.id}`);
   const select = $("session");
   select.replaceChildren(...sessions.map(sessionOption));
   if (sessions.length) {
     select.value = sessions.at(-1);
     await showSession();
   } else newChat();
-  $("text").focus();
 }
 
 // --- Chat sessions
@@ -181,25 +183,31 @@ function newChat() {
   clearEvents();
   $("messages").replaceChildren(element("li", { class: "welcome" },
     element("strong", {}, flow.name), element("span", {}, flow.description || "Say something to begin.")));
-  $("text").focus();
+  invite();
+}
+
+function invite() {
+  box.disabled = false;
+  box.focus();
 }
 
 async function showSession() {
   leaveRun();
   clearEvents();
+  box.disabled = true;
   const query = new URLSearchParams({ flow_id: flow.id, session_id: $("session").value });
   const said = await server.ask(`/monitor/messages?${query}`);
+  if (query.get("flow_id") !== flow.id || query.get("session_id") !== $("session").value) return;
   $("messages").replaceChildren();
   for (const one of said) message($("messages"), one);
   $("messages").scrollTop = $("messages").scrollHeight;
+  invite();
 }
 
 $("new-chat").addEventListener("click", newChat);
 $("session").addEventListener("change", reporting(showSession));
 
 // --- Saying something
-
-const box = $("text");
 
 function fit() {
   box.style.height = "auto";
