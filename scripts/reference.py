@@ -3,9 +3,11 @@
 import importlib
 import inspect
 import pkgutil
+import re
 import sys
 from collections.abc import Iterator
 from datetime import datetime
+from itertools import product
 from pathlib import Path
 from types import NoneType, UnionType
 from typing import Any, Literal, Union, get_args, get_origin
@@ -13,6 +15,8 @@ from uuid import UUID
 
 import click
 import msgspec
+from litestar import Controller
+from litestar.handlers import HTTPRouteHandler
 
 from domain.catalogue import UNIONS, tag_of
 from domain.kernel import ContentRef, DomainError, Event
@@ -37,6 +41,22 @@ history.
 ERRORS_INTRODUCED = """\
 When a command is understood and refused, the answer carries a sentence. The slug is the
 refusal's stable name, in logs and in events.
+"""
+
+HTTP_INTRODUCED = """\
+The wire format is LangBuilder's. Send `Authorization: Bearer <token>` or `x-api-key:
+<key>`; both are accepted everywhere. Somebody else's things answer 404, as if they were
+not there. Each path works with and without a slash at its end. The running server
+describes itself in full, to who is signed in, at `/openapi/openapi.json`.
+
+| Header | Means |
+|---|---|
+| `Idempotency-Key` (request) | a repeat gets the first one's answer |
+| `If-Match`, `ETag` | the flow's version that an edit was based on, and made |
+| `X-Position` (answer) | where in the logs the command's events lie |
+| `X-Min-Position` (request) | wait until what is read has come that far |
+| `X-Stale` (answer) | what you read next may not show this command yet |
+| `Last-Event-ID` (request) | on `/runs/{run_id}/events`: go on after this version |
 """
 
 WORDS: dict[object, str] = {
@@ -177,7 +197,8 @@ def command_line() -> str:
     main = importlib.import_module("api.cli").main
     lines = [NOTE, "# Command line\n"]
     for path, command in _commands("langbuilder", main):
-        context = click.Context(command, info_name=path, terminal_width=88)
+        settings: dict[str, Any] = main.context_settings
+        context = click.Context(command, info_name=path, terminal_width=88, **settings)
         lines += [f"## `{path}`\n", "```text", context.get_help(), "```\n"]
     return "\n".join(lines).rstrip() + "\n"
 
@@ -185,11 +206,53 @@ def command_line() -> str:
 def _commands(path: str, command: click.Command) -> Iterator[tuple[str, click.Command]]:
     yield path, command
     if isinstance(command, click.Group):
-        for name, child in sorted(command.commands.items()):
-            yield from _commands(f"{path} {name}", child)
+        context = click.Context(command)
+        for name in command.list_commands(context):
+            if (child := command.get_command(context, name)) is not None:
+                yield from _commands(f"{path} {name}", child)
+
+
+def http() -> str:
+    """Return the page of every route."""
+    routes: dict[str, list[str]] = {}
+    for prefix, controller in _controllers():
+        tag = vars(controller)["tags"][0]
+        routes.setdefault(tag, []).extend(sorted(_routes(prefix, controller)))
+    lines = [NOTE, "# HTTP\n", HTTP_INTRODUCED]
+    for tag, found in routes.items():
+        lines += [f"## {tag}\n", "| Route | What it does |", "|---|---|", *found, ""]
+    return "\n".join(lines).rstrip() + "\n"
+
+
+def _controllers() -> Iterator[tuple[str, type[Controller]]]:
+    app = importlib.import_module("api.app")
+    system = importlib.import_module("api.v1.system")
+    yield "", system.HealthController
+    for controller in app.CONTROLLERS:
+        yield "/api/v1", controller
+
+
+def _routes(prefix: str, controller: type[Controller]) -> Iterator[str]:
+    under = f"{prefix}/{_said(controller, 'path', '')}"
+    opt: dict[str, Any] = _said(controller, "opt", {})
+    public = opt.get("public", False)
+    for _, handler in inspect.getmembers_static(controller):
+        if not isinstance(handler, HTTPRouteHandler):
+            continue
+        open_to_all = (handler.opt or {}).get("public", public)
+        says = prose(handler.fn) + (" *Open to all.*" if open_to_all else "")
+        for path, method in product(handler.paths or {"/"}, handler.http_methods):
+            whole = re.sub(r"/+", "/", f"{under}/{path}").rstrip("/")
+            yield f"| `{method} {re.sub(r':[a-z]+}', '}', whole)}` | {says} |"
+
+
+def _said[T](controller: type[Controller], name: str, otherwise: T) -> T:
+    value = getattr(controller, name)
+    return otherwise if inspect.ismemberdescriptor(value) else value
 
 
 PAGES = {
+    "http.md": http,
     "settings.md": settings,
     "events.md": events,
     "errors.md": errors,

@@ -12,8 +12,9 @@ from litestar.datastructures import State
 from litestar.di import Provide
 from litestar.openapi import OpenAPIConfig
 from litestar.openapi.plugins import JsonRenderPlugin
+from sqlalchemy.ext.asyncio import AsyncEngine
 
-from api.composition import Application
+from api.composition import Application, World
 from api.given import Given
 from api.page import PageController
 from api.problems import HANDLERS
@@ -70,6 +71,28 @@ CONTROLLERS = (
     RunsController,
 )
 
+WORLD = (
+    "settings",
+    "store",
+    "contents",
+    "vault",
+    "components",
+    "permissions",
+    "documents",
+    "served",
+    "flows",
+    "editing",
+    "projects",
+    "users",
+    "api_keys",
+    "key_uses",
+    "variables",
+    "messages",
+    "sessions",
+)
+SERVING = ("runs", "flows_to_run", "hub", "streams", "polls", "signals")
+"""What handlers are given of the `World` and the `Application`, under these names."""
+
 
 def create_app(application: Application) -> Litestar:
     """Return the web application that serves *application*."""
@@ -102,32 +125,23 @@ def create_app(application: Application) -> Litestar:
 
 def _dependencies(application: Application) -> dict[str, Provide]:
     """Return everything that handlers may ask for, by name."""
-    world, settings = application.world, application.world.settings
-    engine = world.database.engine
     things: dict[str, object] = {
-        "store": world.store,
-        "contents": world.contents,
-        "vault": world.vault,
-        "components": world.components,
-        "permissions": world.permissions,
-        "documents": world.documents,
-        "served": world.served,
-        "flows": world.flows,
-        "editing": world.editing,
-        "projects": world.projects,
-        "users": world.users,
-        "api_keys": world.api_keys,
-        "key_uses": world.key_uses,
-        "variables": world.variables,
-        "messages": world.messages,
-        "sessions": world.sessions,
-        "runs": application.runs,
-        "flows_to_run": application.flows_to_run,
-        "hub": application.hub,
-        "streams": application.streams,
-        "polls": application.polls,
-        "signals": application.signals,
+        **{name: getattr(application.world, name) for name in WORLD},
+        **{name: getattr(application, name) for name in SERVING},
+        **_views(application.world.database.engine),
+        **_words(application.world),
         "freshness": application.daemon,
+        "read_prompt": validate_prompt,
+    }
+    return {name: _always(thing) for name, thing in things.items()} | {
+        "actor": Provide(actor_of, sync_to_thread=False),
+        "cause": Provide(cause_of),
+        "answers": Provide(_answers, sync_to_thread=False),
+    }
+
+
+def _views(engine: AsyncEngine) -> dict[str, object]:
+    return {
         "user_views": UserViews(engine),
         "api_key_views": ApiKeyViews(engine),
         "project_views": ProjectViews(engine),
@@ -137,8 +151,12 @@ def _dependencies(application: Application) -> dict[str, Provide]:
         "build_views": BuildViews(engine),
         "transaction_views": TransactionViews(engine),
         "run_views": RunViews(engine),
-        "read_prompt": validate_prompt,
-        "settings": settings,
+    }
+
+
+def _words(world: World) -> dict[str, object]:
+    settings = world.settings
+    return {
         "cookie_rules": _cookie_rules(settings),
         "facts": _facts(settings),
         "auto_login": settings.auto_login,
@@ -146,11 +164,6 @@ def _dependencies(application: Application) -> dict[str, Provide]:
         "max_json": settings.max_json_body_bytes,
         "examples": _examples(world.starters),
         "catalogue": msgspec.json.encode(world.components.catalogue()),
-    }
-    return {name: _always(thing) for name, thing in things.items()} | {
-        "actor": Provide(actor_of, sync_to_thread=False),
-        "cause": Provide(cause_of),
-        "answers": Provide(_answers, sync_to_thread=False),
     }
 
 

@@ -3,7 +3,7 @@
 import asyncio
 import os
 import secrets
-from collections.abc import AsyncIterator, Callable, Sequence
+from collections.abc import AsyncIterator, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
 from datetime import timedelta
 from pathlib import Path
@@ -24,7 +24,7 @@ from application.documents import Documents
 from application.editing import Editing, Served
 from application.execution.flows import StoredFlows
 from application.execution.variables import OwnersVariables
-from application.flows import Flows, NewFlow, from_file
+from application.flows import Flows, from_file
 from application.messages import Messages
 from application.permissions import Permissions
 from application.ports import (
@@ -263,6 +263,32 @@ async def _signals(settings: Settings, stack: AsyncExitStack) -> Signals:
     return signals
 
 
+class _Ports(NamedTuple):
+    store: PostgresEventStore
+    claims: Claims
+    ownership: Ownership
+    canvas: Canvas
+    vault: Vault
+    contents: PostgresContents
+
+
+class _Drawing(NamedTuple):
+    documents: Documents
+    served: Served
+    messages: Messages
+    flows: Flows
+    projects: Projects
+    editing: Editing
+
+
+class _People(NamedTuple):
+    users: Users
+    api_keys: ApiKeys
+    key_uses: ApiKeyUses
+    variables: Variables
+    sessions: Sessions
+
+
 def _wired(
     settings: Settings,
     keyring: Keyring,
@@ -270,15 +296,41 @@ def _wired(
     store: PostgresEventStore,
     contents: PostgresContents,
 ) -> World:
-    claims, ownership = PostgresClaims(database), PostgresOwnership(database)
-    canvas, vault = PostgresCanvas(database), PostgresVault(database, keyring)
+    ports = _Ports(
+        store=store,
+        claims=PostgresClaims(database),
+        ownership=PostgresOwnership(database),
+        canvas=PostgresCanvas(database),
+        vault=PostgresVault(database, keyring),
+        contents=contents,
+    )
     components = BuiltinComponents(
         base_urls=_base_urls(settings), allowed_hosts=settings.allowed_hosts
     )
     starters = tuple(starter_flows(components))
-    documents, served = Documents(canvas, vault), Served()
+    drawing = _drawing(ports, database)
+    people = _people(settings, keyring, database, ports, drawing, starters)
+    return World(
+        settings=settings,
+        database=database,
+        leases=PostgresLeases(database),
+        components=components,
+        starters=starters,
+        permissions=Permissions(ports.ownership),
+        **ports._asdict(),
+        **drawing._asdict(),
+        **people._asdict(),
+    )
+
+
+def _drawing(ports: _Ports, database: Database) -> _Drawing:
+    store, claims, ownership = ports.store, ports.claims, ports.ownership
+    documents, served = Documents(ports.canvas, ports.vault), Served()
     messages = Messages(
-        store, claims=claims, contents=contents, said=MessageViews(database.engine)
+        store,
+        claims=claims,
+        contents=ports.contents,
+        said=MessageViews(database.engine),
     )
     flows = Flows(
         store,
@@ -287,34 +339,12 @@ def _wired(
         documents=documents,
         messages=messages,
     )
-    projects = Projects(store, claims=claims, ownership=ownership, flows=flows)
-    opened = KeptSessions(
-        PostgresSessions(
-            database, lifetime=timedelta(seconds=settings.refresh_token_expire_seconds)
-        )
-    )
-    passwords = Passwords(claims, vault, PasswordHashing())
-    api_keys = ApiKeys(
-        store, claims=claims, ownership=ownership, digest=keyring.bearer_hash
-    )
-    key_uses = ApiKeyUses(database)
-    return World(
-        settings=settings,
-        database=database,
-        store=store,
-        claims=claims,
-        ownership=ownership,
-        leases=PostgresLeases(database),
-        canvas=canvas,
-        contents=contents,
-        vault=vault,
-        components=components,
-        starters=starters,
-        permissions=Permissions(ownership),
+    return _Drawing(
         documents=documents,
-        messages=messages,
         served=served,
+        messages=messages,
         flows=flows,
+        projects=Projects(store, claims=claims, ownership=ownership, flows=flows),
         editing=Editing(
             store,
             ownership=ownership,
@@ -322,39 +352,48 @@ def _wired(
             flows=flows,
             served=served,
         ),
-        projects=projects,
-        users=Users(
-            store,
-            claims=claims,
-            passwords=passwords,
-            sessions=opened,
-            projects=projects,
-            flows=flows,
-            starters=_read_starters(starters),
-            erase=contents.erase,
-        ),
-        api_keys=api_keys,
-        key_uses=key_uses,
-        variables=Variables(store, ownership=ownership, vault=vault),
-        sessions=Sessions(
-            store,
-            claims=claims,
-            accounts=UserViews(database.engine),
-            passwords=passwords,
-            opened=opened,
-            links=SignInLinks(database, keyring),
-            mint=SignedTokens(Tokens(keyring, settings)),
-            api_keys=api_keys,
-            uses=key_uses,
-        ),
     )
 
 
-def _read_starters(
+def _people(
+    settings: Settings,
+    keyring: Keyring,
+    database: Database,
+    ports: _Ports,
+    drawing: _Drawing,
     starters: Sequence[dict[str, Json]],
-) -> Callable[[], Sequence[NewFlow]]:
-    flows = [from_file(starter) for starter in starters]
-    return lambda: flows
+) -> _People:
+    store, claims, ownership = ports.store, ports.claims, ports.ownership
+    lifetime = timedelta(seconds=settings.refresh_token_expire_seconds)
+    opened = KeptSessions(PostgresSessions(database, lifetime=lifetime))
+    passwords = Passwords(claims, ports.vault, PasswordHashing())
+    api_keys = ApiKeys(
+        store, claims=claims, ownership=ownership, digest=keyring.bearer_hash
+    )
+    key_uses = ApiKeyUses(database)
+    users = Users(
+        store,
+        claims=claims,
+        passwords=passwords,
+        sessions=opened,
+        projects=drawing.projects,
+        flows=drawing.flows,
+        starters=[from_file(starter) for starter in starters],
+        erase=ports.contents.erase,
+    )
+    sessions = Sessions(
+        store,
+        claims=claims,
+        accounts=UserViews(database.engine),
+        passwords=passwords,
+        opened=opened,
+        links=SignInLinks(database, keyring),
+        mint=SignedTokens(Tokens(keyring, settings)),
+        api_keys=api_keys,
+        uses=key_uses,
+    )
+    variables = Variables(store, ownership=ownership, vault=ports.vault)
+    return _People(users, api_keys, key_uses, variables, sessions)
 
 
 def _base_urls(settings: Settings) -> dict[str, str]:

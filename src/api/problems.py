@@ -221,6 +221,5 @@ HANDLERS: Final[ExceptionHandlersMap] = {
     msgspec.DecodeError: of_json,
     SerializationException: of_json,
     UnicodeDecodeError: of_json,
-    SERVER_ERROR: of_anything,
     Exception: of_anything,
 }

@@ -31,10 +31,11 @@ from application.ports import (
 )
 from domain.flow import secrets
 from domain.flow.flow import Flow
-from domain.flow.merge import EditConflictError, merge
+from domain.flow.merge import Conflict, EditConflictError, merge
 from domain.kernel import DomainError, Json
 
 REMEMBERED: Final = 20_000
+REFERENCE: Final = "$secret"  # the key under which documents name a secret
 
 
 class FlowChange(msgspec.Struct, frozen=True, kw_only=True):
@@ -168,8 +169,8 @@ class Editing:
         try:
             head.edit(merge(base.document, head.document, accepted.document))
         except EditConflictError as conflict:
-            shown = secrets.without_refs(msgspec.to_builtins(conflict.conflicts))
-            raise ConflictingEditError(shown, at) from conflict
+            told = [_told(one) for one in conflict.conflicts]
+            raise ConflictingEditError(told, at) from conflict
         return accepted
 
     async def _save(
@@ -230,3 +231,13 @@ def _decide(flow: Flow, base: Flow, change: FlowChange) -> None:
     }
     if exposure:
         flow.expose(**exposure)
+
+
+def _told(conflict: Conflict) -> dict[str, Json]:
+    """Return a conflict for people: of secrets they learn only that they differ."""
+    told: dict[str, Json] = secrets.without_refs(msgspec.to_builtins(conflict))
+    path = list(conflict.path)
+    if REFERENCE in path:
+        hidden = {"yours": secrets.PLACEHOLDER, "theirs": secrets.PLACEHOLDER}
+        told |= hidden | {"path": path[: path.index(REFERENCE)]}
+    return told

@@ -15,11 +15,10 @@ from application.execution.inputs import Asked
 from application.execution.journal import Journal
 from application.execution.keeper import Keeper
 from application.execution.preparation import Preparation, Prepared
-from application.execution.script import World
-from application.execution.slots import Slots
+from application.execution.script import Limits, World
 from application.execution.threads import Threads
 from application.execution.variables import VariableValues
-from application.ids import new_id, new_run_id
+from application.ids import new_run_id
 from application.permissions import Permissions
 from application.ports import (
     Actor,
@@ -43,6 +42,8 @@ from domain.run.events import RunFailed, Trigger
 from domain.run.graph import GraphError
 from domain.run.run import Run, Status
 
+__all__ = ["Ended", "Limits", "Requested", "Runs"]
+
 log = logging.getLogger(__name__)
 
 TRIES = 5
@@ -51,16 +52,7 @@ INVALID = "invalid-flow"
 """Why a run failed that never began: its flow cannot be carried out as drawn."""
 
 
-class Limits(msgspec.Struct, frozen=True, kw_only=True):
-    """How much runs at once, and for how long; seconds throughout."""
-
-    running: int = 64
-    queued: int = 1000
-    vertices_at_once: int = 16
-    vertex_timeout: float = 600.0
-    lease: float = 20.0
-    grace: float = 10.0
-    cancelling: float = 2.0
+USUAL = Limits()
 
 
 class Requested(msgspec.Struct, frozen=True):
@@ -101,22 +93,14 @@ class Runs:
         leases: Leases,
         ownership: Ownership,
         claims: Claims,
-        limits: Limits | None = None,
+        limits: Limits = USUAL,
         worker: str | None = None,
         now: Callable[[], datetime] = lambda: datetime.now(UTC),
     ) -> None:
-        limits = limits or Limits()
-        worker = worker or f"worker-{uuid4()}"
         self._store = store
-        self._contents = contents
-        self._signals = signals
         self._permissions = Permissions(ownership)
-        self._limits = limits
         self._preparation = Preparation(contents, vault)
-        self._keeper = Keeper(
-            store, leases, contents, worker=worker, now=now, seconds=limits.lease
-        )
-        world = World(
+        self._world = World(
             store=store,
             contents=contents,
             components=components,
@@ -125,12 +109,10 @@ class Runs:
             variables=variables,
             threads=Threads(store, claims),
             now=now,
-            new_id=new_id,
-            vertex_timeout=limits.vertex_timeout,
-            vertices_at_once=limits.vertices_at_once,
+            limits=limits,
         )
-        slots = Slots(running=limits.running, queued=limits.queued)
-        self._crew = Crew(world, self._keeper, signals, slots)
+        self._keeper = Keeper(self._world, leases, worker or f"worker-{uuid4()}")
+        self._crew = Crew(self._world, self._keeper)
         self._cancelling: set[asyncio.Task[None]] = set()
         self._stopping = False
 
@@ -148,7 +130,7 @@ class Runs:
     async def stop(self) -> None:
         """Take no more runs; give those that go on a moment, then end them."""
         self._stopping = True
-        await self._crew.stop(grace=self._limits.grace)
+        await self._crew.stop(grace=self._world.limits.grace)
         await asyncio.gather(*self._cancelling, return_exceptions=True)
 
     async def request(
@@ -192,8 +174,8 @@ class Runs:
         if not await self._ask_to_cancel(run_id, cause):
             return True
         if not self._crew.cancel(run_id):
-            await self._signals.say(CANCELS, str(run_id).encode())
-        return await self._ends_within(run_id, self._limits.cancelling)
+            await self._world.signals.say(CANCELS, str(run_id).encode())
+        return await self._ends_within(run_id, self._world.limits.cancelling)
 
     def abandon(self, run_id: UUID, *, cause: Cause) -> None:
         """Cancel a run whose only reader has gone, in the background."""
@@ -227,7 +209,7 @@ class Runs:
     ) -> Requested:
         run = prepared.requested(trigger)
         said = msgspec.json.encode({"message": error.text, "kind": error.slug})
-        content = await self._contents.seal(prepared.facts.owner, said)
+        content = await self._world.contents.seal(prepared.facts.owner, said)
         run.fail(INVALID, content=content.ref)
         attached = prepared.attached(contents=(content,))
         return await self._save(run, attached, cause)

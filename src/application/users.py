@@ -138,7 +138,7 @@ class Users:
         sessions: OpenSessions,
         projects: Projects,
         flows: Flows,
-        starters: Callable[[], Sequence[NewFlow]],
+        starters: Sequence[NewFlow],
         erase: Callable[[UUID], Awaitable[None]],
         new_id: Callable[[], UUID] = uuid4,
     ) -> None:
@@ -170,23 +170,14 @@ class Users:
             superuser=superuser,
         )
         project = Project.open(self._new_id(), owner=user.id, name=FIRST_PROJECT)
-        starters = self._starters()
         drafts = await self._flows.drafts(
-            starters, owner=user.id, projects=[project.id] * len(starters)
+            self._starters,
+            owner=user.id,
+            projects=[project.id] * len(self._starters),
         )
         attached = together(
+            _joined(user, project, first=first),
             await self._passwords.change(user.id, password),
-            Attached(
-                claims=(
-                    Claim("username", username, user.id),
-                    project_claim(user.id, FIRST_PROJECT, project.id),
-                    *([_first(user.id)] if first else []),
-                ),
-                owned=(
-                    Owned(user.id, "user", user.id),
-                    Owned(project.id, "project", user.id),
-                ),
-            ),
             drafts.attached,
         )
         try:
@@ -310,8 +301,20 @@ def checked(username: str) -> str:
     return username
 
 
-def _first(user: UUID) -> Claim:
-    return Claim(FIRST_SUPERUSER.kind, FIRST_SUPERUSER.key, user)
+def _joined(user: User, project: Project, *, first: bool) -> Attached:
+    claims = [
+        Claim("username", user.username, user.id),
+        project_claim(user.id, project.name, project.id),
+    ]
+    if first:
+        claims.append(Claim(FIRST_SUPERUSER.kind, FIRST_SUPERUSER.key, user.id))
+    return Attached(
+        claims=claims,
+        owned=(
+            Owned(user.id, "user", user.id),
+            Owned(project.id, "project", user.id),
+        ),
+    )
 
 
 def _renamed(user: User, before: str) -> Attached:

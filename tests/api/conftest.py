@@ -3,6 +3,7 @@
 import asyncio
 import socket
 from collections.abc import AsyncIterator, Awaitable, Callable
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 from uuid import uuid4
@@ -29,7 +30,9 @@ class Person(httpx.AsyncClient):
 
 @pytest.fixture(scope="session")
 async def application(
-    postgres: Databases, migrated_template: str, tmp_path_factory: pytest.TempPathFactory
+    postgres: Databases,
+    migrated_template: str,
+    tmp_path_factory: pytest.TempPathFactory,
 ) -> AsyncIterator[Application]:
     """The application, wired as in earnest."""
     addresses = postgres.create(template=migrated_template)
@@ -152,7 +155,7 @@ def drawn(*names: str, **more: Any) -> dict[str, Any]:
     ]
     edges = [
         {"id": f"{one}-{other}", "source": one, "target": other}
-        for one, other in zip(names, names[1:], strict=False)
+        for one, other in pairwise(names)
     ]
     return {"nodes": nodes, "edges": edges, **more}
 

@@ -28,6 +28,16 @@ def _always(thing: object) -> Callable[[], object]:
 
 
 def routes(lab: Lab, polls: Polls) -> Litestar:
+    controllers = [BuildController, RunController, RunsController]
+    return Litestar(
+        route_handlers=[Router("/api/v1", route_handlers=controllers)],
+        dependencies=dependencies(lab, polls),
+        exception_handlers=HANDLERS,
+        middleware=[AnswerHeaders()],
+    )
+
+
+def dependencies(lab: Lab, polls: Polls) -> dict[str, Provide]:
     def actor(request: Request[Any, Any, Any]) -> Actor:
         named = request.headers.get("x-user")
         who = Actor(
@@ -36,9 +46,6 @@ def routes(lab: Lab, polls: Polls) -> Litestar:
         )
         request.state.actor = who
         return who
-
-    def answers(request: Request[Any, Any, Any]) -> Answers:
-        return Answers(request, UpToDate())
 
     async def cause(request: Request[Any, Any, Any]) -> Any:
         actor(request)
@@ -52,25 +59,19 @@ def routes(lab: Lab, polls: Polls) -> Litestar:
         "contents": lab.contents,
         "run_views": None,
     }
-    return Litestar(
-        route_handlers=[
-            Router(
-                "/api/v1",
-                route_handlers=[BuildController, RunController, RunsController],
-            )
-        ],
-        dependencies={
-            name: Provide(_always(thing), sync_to_thread=False)
-            for name, thing in things.items()
-        }
-        | {
-            "actor": Provide(actor, sync_to_thread=False),
-            "cause": Provide(cause),
-            "answers": Provide(answers, sync_to_thread=False),
-        },
-        exception_handlers=HANDLERS,
-        middleware=[AnswerHeaders()],
-    )
+    given = {
+        name: Provide(_always(thing), sync_to_thread=False)
+        for name, thing in things.items()
+    }
+    return given | {
+        "actor": Provide(actor, sync_to_thread=False),
+        "cause": Provide(cause),
+        "answers": Provide(_answers, sync_to_thread=False),
+    }
+
+
+def _answers(request: Request[Any, Any, Any]) -> Answers:
+    return Answers(request, UpToDate())
 
 
 @asynccontextmanager

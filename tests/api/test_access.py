@@ -55,14 +55,16 @@ class Belongings(NamedTuple):
 
 
 def doors(app: Litestar) -> list[Door]:
-    found = []
-    for route in app.routes:
-        path = re.sub(r"\{[^}]+\}", "{}", route.path_format)
-        names = tuple(route.path_parameters)
-        for method in sorted(getattr(route, "methods", ())):
-            if method not in {"OPTIONS", "HEAD"}:
-                found.append(Door(method, path, names))
-    return sorted(found)
+    return sorted(
+        Door(
+            method,
+            re.sub(r"\{[^}]+\}", "{}", route.path_format),
+            tuple(route.path_parameters),
+        )
+        for route in app.routes
+        for method in getattr(route, "methods", ())
+        if method not in {"OPTIONS", "HEAD"}
+    )
 
 
 @pytest.fixture(scope="session")

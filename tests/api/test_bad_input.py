@@ -223,8 +223,6 @@ async def test_every_answer_protects_the_page_that_shows_it(
 
 
 async def test_other_sites_pages_may_not_read_anything(ada: Person) -> None:
-    answer = await ada.get(
-        "/api/v1/flows/", headers={"Origin": "https://evil.example"}
-    )
+    answer = await ada.get("/api/v1/flows/", headers={"Origin": "https://evil.example"})
 
     assert "access-control-allow-origin" not in answer.headers

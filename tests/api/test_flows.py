@@ -5,16 +5,14 @@ import io
 import json
 import zipfile
 from typing import Any
-from uuid import uuid4
+from uuid import UUID, uuid4
 
 import httpx
-import pytest
 
 from api.composition import Application
+from domain.flow.secrets import refs
 from domain.kernel import Json
-from tests.api.conftest import SHARED, Person, drawn
-
-FLOWS = sorted((SHARED / "flows").glob("*.json"))
+from tests.api.conftest import Person, drawn
 
 
 async def created(person: Person, **fields: Any) -> dict[str, Json]:
@@ -24,12 +22,6 @@ async def created(person: Person, **fields: Any) -> dict[str, Json]:
     assert answer.status_code == 201, answer.text
     flow: dict[str, Json] = answer.json()
     return flow
-
-
-async def upload(person: Person, content: bytes) -> httpx.Response:
-    return await person.post(
-        "/api/v1/flows/upload/", files={"file": ("flow.json", content)}
-    )
 
 
 async def test_a_taken_name_gets_the_next_number(join: Any) -> None:
@@ -59,9 +51,7 @@ async def test_a_taken_endpoint_gets_the_next_number(ada: Person) -> None:
 async def test_a_save_cannot_take_another_flows_name(ada: Person) -> None:
     one, other = await created(ada), await created(ada)
 
-    answer = await ada.patch(
-        f"/api/v1/flows/{other['id']}", json={"name": one["name"]}
-    )
+    answer = await ada.patch(f"/api/v1/flows/{other['id']}", json={"name": one["name"]})
 
     assert answer.status_code == 400
     assert answer.json() == {"detail": "Name must be unique"}
@@ -197,14 +187,156 @@ async def test_a_literal_key_is_stored_apart_and_shown_as_a_placeholder(
     assert node["template"]["api_key"]["value"] == ""
     events = await application.world.store.read_log("core", limit=10_000)
     assert canary not in repr(events)
-    stored = await application.world.flows.get(flow["id"])
-    [ref] = await application.world.vault.open(
-        [_secret(stored.document)]
-    )  # what runs will use
-    assert ref == _secret(stored.document)
+    stored = await application.world.flows.get(UUID(flow["id"]))
+    [ref] = refs(stored.document)
+    assert await application.world.vault.open([ref]) == {ref: canary}
+
+    await ada.delete(path)
+
+    assert await application.world.vault.open([ref]) == {}
 
 
-def _secret(document: Json) -> Any:
-    from domain.flow.secrets import refs  # noqa: PLC0415 - only here
+async def test_edits_at_the_same_moment_all_go_in(ada: Person) -> None:
+    names = [f"V-{n}" for n in range(6)]
+    flow = await created(ada, data=drawn(*names))
+    path = f"/api/v1/flows/{flow['id']}"
 
-    return refs(document)[0]
+    def edited(n: int) -> Any:
+        data = drawn(*names)
+        data["nodes"][n]["data"]["node"]["description"] = f"by {n}"
+        return data
+
+    answers = await asyncio.gather(
+        *(
+            ada.patch(path, json={"data": edited(n)}, headers={"If-Match": '"1"'})
+            for n in range(6)
+        )
+    )
+
+    won = {n for n, answer in enumerate(answers) if answer.status_code == 200}
+    assert {answer.status_code for answer in answers} <= {200, 409}
+    assert won
+    nodes = (await ada.get(path)).json()["data"]["nodes"]
+    described = {n for n, v in enumerate(nodes) if "description" in v["data"]["node"]}
+    assert described == won
+
+
+async def test_a_stale_save_does_not_bring_an_old_name_back(ada: Person) -> None:
+    flow = await created(ada, data=drawn("A-1"))
+    path = f"/api/v1/flows/{flow['id']}"
+    name = f"renamed {uuid4()}"
+    assert (await ada.patch(path, json={"name": name})).status_code == 200
+
+    saved = await ada.patch(
+        path,
+        json={"name": flow["name"], "data": drawn("A-1", "B-2")},
+        headers={"If-Match": '"1"'},
+    )
+
+    assert saved.json()["name"] == name
+    assert len(saved.json()["data"]["nodes"]) == 2
+
+
+async def test_flows_are_deleted_together(ada: Person) -> None:
+    ids = [(await created(ada))["id"] for _ in range(3)]
+
+    answer = await ada.request(
+        "DELETE", "/api/v1/flows/", json=[*ids, ids[0], str(uuid4())]
+    )
+
+    assert answer.json() == {"deleted": 3}
+    assert (await ada.get(f"/api/v1/flows/{ids[0]}")).status_code == 404
+    again = await ada.delete(f"/api/v1/flows/{ids[0]}")
+    assert again.status_code == 404
+    assert again.json() == {"detail": "Flow not found"}
+
+
+async def test_several_flows_are_downloaded_in_one_file(ada: Person) -> None:
+    flows = [await created(ada, data=drawn(f"A-{n}")) for n in range(2)]
+
+    answer = await ada.post("/api/v1/flows/download/", json=[f["id"] for f in flows])
+
+    assert answer.headers["content-type"] == "application/x-zip-compressed"
+    assert "_langbuilder_flows.zip" in answer.headers["content-disposition"]
+    archive = zipfile.ZipFile(io.BytesIO(answer.content))
+    packed = [json.loads(archive.read(name)) for name in archive.namelist()]
+    assert [one["data"] for one in packed] == [one["data"] for one in flows]
+    none = await ada.post("/api/v1/flows/download/", json=[str(uuid4())])
+    assert none.status_code == 404
+    assert none.json() == {"detail": "No flows found."}
+
+
+async def test_a_batch_is_created_together(ada: Person) -> None:
+    names = [f"batch {uuid4()}" for _ in range(2)]
+
+    answer = await ada.post(
+        "/api/v1/flows/batch/", json={"flows": [{"name": name} for name in names]}
+    )
+
+    assert answer.status_code == 201
+    assert [flow["name"] for flow in answer.json()] == names
+
+
+async def test_a_file_may_hold_many_flows(ada: Person) -> None:
+    names = [f"filed {uuid4()}" for _ in range(2)]
+    flows = [{"name": name, "data": drawn("A-1"), "id": str(uuid4())} for name in names]
+    content = json.dumps({"flows": flows}).encode()
+
+    answer = await ada.post(
+        "/api/v1/flows/upload/", files={"file": ("f.json", content)}
+    )
+
+    assert answer.status_code == 201
+    assert [flow["name"] for flow in answer.json()] == names
+    assert not {flow["id"] for flow in answer.json()} & {flow["id"] for flow in flows}
+
+
+async def test_a_page_of_flows_has_the_shape_of_pages(ada: Person) -> None:
+    answer = await ada.get("/api/v1/flows/?get_all=false&page=1&size=2")
+
+    page = answer.json()
+    assert page.keys() == {"items", "total", "page", "size", "pages"}
+    assert len(page["items"]) == 2
+    assert page["pages"] == -(-page["total"] // 2)
+
+
+async def test_a_command_says_its_position_and_a_query_waits_for_it(
+    ada: Person,
+) -> None:
+    made = await ada.post("/api/v1/flows/", json={"name": "placed"})
+    position = made.headers["x-position"]
+
+    found = await ada.get(
+        f"/api/v1/flows/{made.json()['id']}", headers={"X-Min-Position": position}
+    )
+    future = await ada.get(
+        "/api/v1/version", headers={"X-Min-Position": "core=999999999"}
+    )
+    wrong = await ada.get("/api/v1/version", headers={"X-Min-Position": "soon"})
+
+    assert position.startswith("core=")
+    assert found.status_code == 200
+    assert "x-stale" not in found.headers
+    assert future.headers["x-stale"] == "true"
+    assert wrong.status_code == 422
+
+
+async def test_a_one_field_edit_of_a_large_flow_appends_at_most_a_kilobyte(
+    application: Application, ada: Person
+) -> None:
+    data = drawn(*(f"V-{n}" for n in range(20)))
+    for node in data["nodes"]:
+        node["data"]["node"]["documentation"] = "d" * 3_000
+    flow = await created(ada, data=data)
+    data["nodes"][7]["data"]["node"]["documentation"] = "d" * 1_500 + "!" + "d" * 1_499
+
+    await ada.patch(f"/api/v1/flows/{flow['id']}", json={"data": data})
+
+    async with application.world.database.pool.connection() as connection:
+        row = await connection.execute(
+            "SELECT length(state) + length(metadata) FROM es.core_events"
+            " WHERE originator_id = %s AND originator_version = 2",
+            [flow["id"]],
+        )
+        [size] = await row.fetchone() or [0]
+    assert 0 < size <= 1_024

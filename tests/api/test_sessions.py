@@ -2,6 +2,7 @@
 
 from datetime import timedelta
 from typing import Any
+from uuid import UUID
 
 import httpx
 import jwt
@@ -54,8 +55,6 @@ async def test_a_new_user_waits_for_approval_where_that_is_asked(
 async def test_a_link_signs_in_once(
     application: Application, ada: Person, anybody: httpx.AsyncClient
 ) -> None:
-    from uuid import UUID  # noqa: PLC0415 - only here
-
     token = await application.world.sessions.link_for(
         UUID(ada.id), ttl=timedelta(minutes=1)
     )
@@ -176,14 +175,8 @@ async def test_ten_failures_close_the_door_for_a_while(
 
     assert closed.status_code == 429
     assert 0 < int(closed.headers["retry-after"]) <= 301
-    user = await application.world.users.get(_uuid(eve.id))
+    user = await application.world.users.get(UUID(eve.id))
     assert user.locked_until is not None
-
-
-def _uuid(text: str) -> Any:
-    from uuid import UUID  # noqa: PLC0415 - only here
-
-    return UUID(text)
 
 
 @pytest.mark.parametrize(
@@ -225,7 +218,11 @@ async def test_the_cookie_lets_in_on_two_routes_only_and_from_our_page_only(
 
     assert (await anybody.get(WHOAMI, headers=cookie)).status_code == 403
     assert (await anybody.get(events, headers=cookie)).status_code == 200
-    for origin, status in ((address, 200), ("https://evil.example", 403), ("null", 403)):
+    for origin, status in (
+        (address, 200),
+        ("https://evil.example", 403),
+        ("null", 403),
+    ):
         answer = await anybody.post(
             f"/api/v1/build/{job}/cancel", headers={**cookie, "Origin": origin}
         )

@@ -1,7 +1,7 @@
 """Variables over HTTP: what they hold is sealed, and a credential is never shown."""
 
 from typing import Any
-from uuid import uuid4
+from uuid import UUID, uuid4
 
 import httpx
 import pytest
@@ -62,8 +62,8 @@ async def test_a_variable_is_changed_and_its_old_value_destroyed(
     application: Application, ada: Person
 ) -> None:
     variable = (await define(ada, type="Generic", value="old")).json()
-    user = await application.world.users.get(_id(ada.id))
-    before = user.variables[_id(variable["id"])].secret
+    user = await application.world.users.get(UUID(ada.id))
+    before = user.variables[UUID(variable["id"])].secret
 
     answer = await ada.patch(
         f"/api/v1/variables/{variable['id']}",
@@ -103,9 +103,3 @@ async def test_no_value_is_in_any_event(application: Application, ada: Person) -
     await define(ada, value=canary)
 
     assert canary not in repr(await application.world.store.read_log("core"))
-
-
-def _id(text: str) -> Any:
-    from uuid import UUID  # noqa: PLC0415 - only here
-
-    return UUID(text)

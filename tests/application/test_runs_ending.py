@@ -2,6 +2,7 @@
 
 import asyncio
 from datetime import UTC, datetime, timedelta
+from typing import Any
 from uuid import UUID
 
 import msgspec
@@ -110,6 +111,32 @@ async def test_a_long_run_keeps_its_lease() -> None:
         ended = await lab.runs.wait(run)
 
     assert ended.status == "succeeded"
+
+
+async def test_a_run_that_begins_while_leases_are_renewed_is_not_lost(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    speaker = hanging()
+    lab = Lab(speaker, limits=Limits(lease=0.2))
+    renew = lab.store.leases.renew
+
+    async def slowly(*asked: Any, **until: Any) -> set[UUID]:
+        held = await renew(*asked, **until)
+        await asyncio.sleep(0.1)
+        return held
+
+    monkeypatch.setattr(lab.store.leases, "renew", slowly)
+    async with lab.open():
+        flow = await lab.add(lab.spoken())
+        runs = []
+        for n in range(20):
+            runs.append(await lab.ask(flow, input_value=str(n)))
+            await asyncio.sleep(0.02)
+        assert speaker.hangs
+        speaker.hangs.set()
+        ended = [await lab.runs.wait(run) for run in runs]
+
+    assert {one.status for one in ended} == {"succeeded"}
 
 
 async def test_a_stopping_server_ends_what_does_not_finish_in_time() -> None:

@@ -177,6 +177,8 @@ async def test_a_model_answers_and_the_answer_is_there_after_a_reload(
     await page.reload()
     await open_flow(page, "Ask a Model")
     await expect(page.locator(".message .text")).to_have_text(said)
+    await expect(page.locator("#run-state")).to_have_text("succeeded")
+    await expect(page.locator("[data-tag='run.model_called']")).to_be_visible()
 
 
 async def test_two_chats_of_a_flow_are_kept_apart(page: Page, server: Running) -> None:

@@ -8,7 +8,6 @@ const ENDS = { "run.succeeded": "succeeded", "run.failed": "failed", "run.cancel
 const box = $("text");
 let flow = null; // the flow that is open: {id, name}
 let running = null; // the run that is watched: {job, abort}
-let sessionsBegun = 0;
 
 // --- Signing in
 
@@ -175,9 +174,12 @@ const sessionOption = (name) => element("option", { value: name }, name === flow
 function newChat() {
   leaveRun();
   const select = $("session");
+  const taken = new Set([...select.options].map((one) => one.value));
   const now = new Date();
-  sessionsBegun += 1;
-  const name = `Chat ${now.toLocaleDateString()} ${now.toLocaleTimeString()}${sessionsBegun > 1 ? ` (${sessionsBegun})` : ""}`;
+  const day = now.toLocaleDateString(undefined, { month: "short", day: "numeric" });
+  const begun = `${day} ${now.toTimeString().slice(0, 5)}`;
+  let name = begun;
+  for (let n = 2; taken.has(name); n += 1) name = `${begun} (${n})`;
   select.append(sessionOption(name));
   select.value = name;
   clearEvents();
@@ -202,6 +204,21 @@ async function showSession() {
   for (const one of said) message($("messages"), one);
   $("messages").scrollTop = $("messages").scrollHeight;
   invite();
+  await showLastRun(query.get("session_id"));
+}
+
+// Events are there to be read again; a run that still goes on is followed to its end.
+async function showLastRun(session) {
+  const { items } = await server.ask(`/runs/?flow_id=${flow.id}&size=50`);
+  const last = items.find((run) => run.session === session);
+  if (!last || running || session !== $("session").value) return;
+  if (last.ended_at) {
+    const abort = new AbortController();
+    running = { job: null, abort, over: true };
+    await watch(last.id, abort.signal).finally(() => {
+      if (running?.abort === abort) running = null;
+    });
+  } else await following(async () => last.id);
 }
 
 $("new-chat").addEventListener("click", newChat);
@@ -224,18 +241,27 @@ box.addEventListener("keydown", (event) => {
 $("say").addEventListener("submit", reporting(async (event) => {
   event.preventDefault();
   const said = box.value.trim();
-  if (!said || running) return;
-  const abort = new AbortController();
-  running = { job: null, abort };
+  if (!said || (running && !running.over)) return;
+  leaveRun();
   document.querySelector(".welcome")?.remove();
-  showRunning(true);
-  try {
+  await following(async (abort) => {
     const inputs = { input_value: said, session: $("session").value };
     const { job_id: job } = await server.ask(`/build/${flow.id}/flow?event_delivery=streaming`,
       { method: "POST", json: { inputs }, signal: abort.signal });
-    running.job = job;
     box.value = "";
     fit();
+    return job;
+  });
+}));
+
+// Follow the run that `begin` names to its end, in the chat and in the events.
+async function following(begin) {
+  const abort = new AbortController();
+  running = { job: null, abort };
+  showRunning(true);
+  try {
+    const job = await begin(abort);
+    running.job = job;
     const watched = watch(job, abort.signal).catch(report);
     await converse(job, abort.signal);
     await watched;
@@ -245,7 +271,7 @@ $("say").addEventListener("submit", reporting(async (event) => {
       showRunning(false);
     }
   }
-}));
+}
 
 $("stop").addEventListener("click", reporting(async () => {
   if (running?.job) await server.ask(`/build/${running.job}/cancel`, { method: "POST" });

@@ -130,6 +130,7 @@ export async function* runEvents(run, isLast, signal) {
     try {
       const headers = { Accept: "text/event-stream", ...(last && { "Last-Event-ID": last }) };
       const response = await open(`/runs/${run}/events`, { headers, signal });
+      if (response.status === 204) return;
       for await (const block of pieces(response, /\r?\n\r?\n/)) {
         const event = parsed(block);
         if (!event) continue;

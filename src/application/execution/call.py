@@ -11,6 +11,7 @@ from application.execution.messages import message_data, message_of, stamp
 from application.execution.outcome import Log
 from application.execution.script import Script, World
 from application.execution.speech import Speech
+from application.ids import new_id
 from application.ports import Content
 from application.ports.components import Feed, RunFacts
 from domain.kernel import Json
@@ -93,7 +94,7 @@ class Call:
             await speech.close()
         emitted = msgspec.structs.replace(
             message,
-            id=speech.id if speech else str(self._world.new_id()),
+            id=speech.id if speech else str(new_id()),
             flow_id=str(self.facts.flow),
             session_id=message.session_id or self.facts.session,
             timestamp=stamp(self._world.now()),
@@ -107,15 +108,7 @@ class Call:
     async def say(self, message: Message, *, streamed: bool = False) -> None:
         """Put *message* into the step: the run emits it, and its thread posts it."""
         facts = self.facts
-        data = msgspec.json.encode(message_data(message))
-        with on_firm_ground():
-            thread = await self._world.threads.of(
-                facts.flow,
-                message.session_id,
-                owner=facts.owner,
-                cause=self._script.cause,
-            )
-            content = await self._world.contents.seal(facts.owner, data)
+        thread, content = await self._kept(message)
         message_id, vertex, category = UUID(message.id), self._vertex, message.category
 
         def emitted(run: Run) -> None:
@@ -146,6 +139,15 @@ class Call:
         self.step.posts.append(Post(thread, posted))
         if message.category != "error":
             self._stage.said.append(message)
+
+    async def _kept(self, message: Message) -> tuple[UUID, Content]:
+        facts, cause = self.facts, self._script.cause
+        data = msgspec.json.encode(message_data(message))
+        with on_firm_ground():
+            thread = await self._world.threads.of(
+                facts.flow, message.session_id, owner=facts.owner, cause=cause
+            )
+            return thread, await self._world.contents.seal(facts.owner, data)
 
     async def token(self, chunk: str) -> None:
         """Stream a piece of text into the chat, if this vertex speaks."""
@@ -238,7 +240,7 @@ class Call:
                     source=feed.model or feed.display_name,
                 ),
             ),
-            id=str(self._world.new_id()),
+            id=str(new_id()),
             flow_id=str(self.facts.flow),
             timestamp=stamp(self._world.now()),
         )

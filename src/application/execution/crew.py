@@ -17,7 +17,6 @@ from application.execution.keeper import INTERNAL, STOPPING, Keeper
 from application.execution.script import Script, World
 from application.execution.slots import Slot, Slots
 from application.execution.speech import channel
-from application.ports import Signals
 
 log = logging.getLogger(__name__)
 
@@ -35,14 +34,14 @@ class Crew:
     has it by then.
     """
 
-    def __init__(
-        self, world: World, keeper: Keeper, signals: Signals, slots: Slots
-    ) -> None:
-        self.slots = slots
+    def __init__(self, world: World, keeper: Keeper) -> None:
+        limits = world.limits
+        self.slots = Slots(running=limits.running, queued=limits.queued)
         self._world = world
         self._keeper = keeper
-        self._signals = signals
+        self._signals = world.signals
         self._tasks: dict[UUID, asyncio.Task[None]] = {}
+        self._journals: dict[UUID, Journal] = {}
         self._endings: dict[UUID, Ending] = {}
         self._background: list[asyncio.Task[None]] = []
         self._stopping = False
@@ -69,8 +68,8 @@ class Crew:
         await asyncio.gather(*self._background, return_exceptions=True)
 
     def runs(self) -> Collection[UUID]:
-        """Return the runs that go on or wait here."""
-        return self._tasks.keys()
+        """Return the runs that go on or wait here now."""
+        return frozenset(self._tasks)
 
     def task(self, run: UUID) -> asyncio.Task[None] | None:
         """Return the task of a run that is here."""
@@ -83,6 +82,7 @@ class Crew:
             self._carry_out(journal, script, slot), name=f"run {run}"
         )
         self._tasks[run] = task
+        self._journals[run] = journal
         if self._stopping:
             self._interrupt(run, "stopping")
 
@@ -91,6 +91,9 @@ class Crew:
         return self._interrupt(run, "cancelled")
 
     def _lose(self, run: UUID) -> None:
+        journal = self._journals.get(run)
+        if journal is None or journal.closing:  # its end gives the lease back
+            return
         log.warning("run %s is another worker's now", run)
         self._interrupt(run, "lost")
 
@@ -113,6 +116,7 @@ class Crew:
         finally:
             self.slots.leave(slot)
             self._tasks.pop(run, None)
+            self._journals.pop(run, None)
             self._endings.pop(run, None)
             await self._signals.forget(channel(run))
 

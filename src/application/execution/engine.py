@@ -26,6 +26,7 @@ from application.execution.journal import (
 from application.execution.messages import error_data, message_of
 from application.execution.script import Script, World
 from application.execution.speech import Speech  # noqa: TC001 - beside its siblings
+from application.ids import new_id
 from application.ports import Content
 from application.ports.components import Component
 from domain.kernel import Json
@@ -59,7 +60,7 @@ class Execution(Stage):
         self._journal = journal
         self._inlets = Inlets(script, world.variables)
         self._turn = asyncio.Lock()
-        self._room = asyncio.Semaphore(world.vertices_at_once)
+        self._room = asyncio.Semaphore(world.limits.vertices_at_once)
         self._group: asyncio.TaskGroup | None = None
 
     @property
@@ -118,7 +119,7 @@ class Execution(Stage):
                 await self._built(call, outputs, content)
 
     async def _compute(self, component: Component, call: Call) -> Mapping[str, Value]:
-        seconds = self.world.vertex_timeout
+        seconds = self.world.limits.vertex_timeout
         limit = asyncio.timeout(seconds)
         try:
             async with limit:
@@ -203,7 +204,7 @@ class Execution(Stage):
         name = info.display_name
         data = error_data(
             failure.text,
-            message_id=self.world.new_id(),
+            message_id=new_id(),
             at=self.world.now(),
             flow=facts.flow,
             session=facts.session,

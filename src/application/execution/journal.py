@@ -84,6 +84,7 @@ class Journal:
     ) -> None:
         self.run_id = run.id
         self.position = Position()
+        self.closing = False
         self._store = store
         self._run = run
         self._worker = worker
@@ -115,6 +116,7 @@ class Journal:
         Asked-for cancels do not hinder it: the run ends all the same.
         """
         attached = Attached(unleased=(self.run_id,))
+        self.closing = True
         async with self._turn:
             for _ in range(TRIES):
                 try:

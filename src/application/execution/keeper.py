@@ -9,12 +9,11 @@ from uuid import UUID, uuid4
 import msgspec
 
 from application.execution.journal import Entry, Journal
+from application.execution.script import World
 from application.ports import (
     SYSTEM,
     Attached,
     Cause,
-    Contents,
-    EventStore,
     Lease,
     Leases,
     StreamNotFoundError,
@@ -53,22 +52,13 @@ class Keeper:
     them, and the stream's versions see to it that they end once.
     """
 
-    def __init__(
-        self,
-        store: EventStore,
-        leases: Leases,
-        contents: Contents,
-        *,
-        worker: str,
-        now: Callable[[], datetime],
-        seconds: float,
-    ) -> None:
+    def __init__(self, world: World, leases: Leases, worker: str) -> None:
         self.worker = worker
-        self._store = store
+        self._store = world.store
+        self._contents = world.contents
         self._leases = leases
-        self._contents = contents
-        self._now = now
-        self._seconds = seconds
+        self._now = world.now
+        self._seconds = world.limits.lease
 
     def lease(self, run: UUID) -> Lease:
         """Return this worker's first hold on *run*."""
@@ -76,10 +66,12 @@ class Keeper:
 
     async def renew(self, runs: Collection[UUID]) -> set[UUID]:
         """Hold *runs* for longer; return those that are not ours any more."""
-        if not runs:
+        # A copy: *runs* may be a live view, and those begun meanwhile are not lost.
+        asked = set(runs)
+        if not asked:
             return set()
-        held = await self._leases.renew(self.worker, list(runs), until=self._until())
-        return set(runs) - held
+        held = await self._leases.renew(self.worker, list(asked), until=self._until())
+        return asked - held
 
     async def sweep(self, mine: Collection[UUID] = (), *, whole: bool = False) -> int:
         """

@@ -102,23 +102,6 @@ def error_data(
     properties = Properties(
         text_color="red", background_color="red", source=source, icon="error"
     )
-    block = {
-        "title": "Error",
-        "contents": [
-            {
-                "type": "error",
-                "duration": None,
-                "header": {},
-                "component": source.display_name,
-                "field": None,
-                "reason": f"**{reason}**\n - **Details: {text}**\n",
-                "solution": None,
-                "traceback": text,
-            }
-        ],
-        "allow_markdown": True,
-        "media_url": None,
-    }
     message = Message(
         text=text,
         sender="Machine",
@@ -127,12 +110,31 @@ def error_data(
         error=True,
         properties=properties,
         category="error",
-        content_blocks=[block],
+        content_blocks=[_block(text, source=source, reason=reason)],
         id=str(message_id),
         flow_id=str(flow),
         timestamp=stamp(at),
     )
     return message_data(message)
+
+
+def _block(text: str, *, source: Source, reason: str) -> dict[str, Json]:
+    content: dict[str, Json] = {
+        "type": "error",
+        "duration": None,
+        "header": {},
+        "component": source.display_name,
+        "field": None,
+        "reason": f"**{reason}**\n - **Details: {text}**\n",
+        "solution": None,
+        "traceback": text,
+    }
+    return {
+        "title": "Error",
+        "contents": [content],
+        "allow_markdown": True,
+        "media_url": None,
+    }
 
 
 def as_error_event(data: dict[str, Json]) -> dict[str, Json]:

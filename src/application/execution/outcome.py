@@ -157,19 +157,8 @@ def built(
     seconds: float,
 ) -> dict[str, Json]:
     """Return ``{"params", "data"}`` of a vertex that was carried out, uncut."""
-    said = _said(type_name, outputs)
-    artifacts: dict[str, Json] = (
-        chat_artifacts(said)
-        if said is not None
-        else {
-            name: {
-                "repr": represented(value),
-                "raw": shown(value),
-                "type": kind(value),
-            }
-            for name, value in outputs.items()
-        }
-    )
+    said = said_by(outputs) if type_name in CHAT else None
+    artifacts = _artifacts(outputs) if said is None else chat_artifacts(said)
     return {
         "params": "None" if said is None else _params(artifacts),
         "data": {
@@ -247,8 +236,11 @@ def utc_text(at: datetime) -> str:
     return at.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%S.%fZ")
 
 
-def _said(type_name: str, outputs: Mapping[str, Value]) -> Message | None:
-    return said_by(outputs) if type_name in CHAT else None
+def _artifacts(outputs: Mapping[str, Value]) -> dict[str, Json]:
+    return {
+        name: {"repr": represented(value), "raw": shown(value), "type": kind(value)}
+        for name, value in outputs.items()
+    }
 
 
 def _answered(vertex: str, said: Message) -> dict[str, Json]:

@@ -2,7 +2,6 @@
 
 from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime
-from uuid import UUID
 
 import msgspec
 
@@ -19,8 +18,20 @@ CHAT_OUTPUT = "ChatOutput"
 MODEL_FIELDS = ("model_name", "model_id", "model")
 
 
+class Limits(msgspec.Struct, frozen=True, kw_only=True):
+    """How much runs at once, and for how long; seconds throughout."""
+
+    running: int = 64
+    queued: int = 1000
+    vertices_at_once: int = 16
+    vertex_timeout: float = 600.0
+    lease: float = 20.0
+    grace: float = 10.0
+    cancelling: float = 2.0
+
+
 class World(msgspec.Struct, frozen=True, kw_only=True):
-    """What executions share: the ports, and how long a vertex may take."""
+    """What executions share: the ports, and how much they may take."""
 
     store: EventStore
     contents: Contents
@@ -30,9 +41,7 @@ class World(msgspec.Struct, frozen=True, kw_only=True):
     variables: VariableValues
     threads: Threads
     now: Callable[[], datetime]
-    new_id: Callable[[], UUID]
-    vertex_timeout: float
-    vertices_at_once: int
+    limits: Limits
 
 
 class Script:

@@ -1,0 +1,219 @@
+"""What runs left, over HTTP: read, edited, renamed and removed by its owner alone."""
+
+from typing import Any
+from urllib.parse import quote
+from uuid import UUID, uuid4
+
+import pytest
+
+from api.composition import Application
+from projections.messages.views import MessageRow, MessageViews
+from tests.api.conftest import Person
+
+MONITOR = "/api/v1/monitor"
+
+
+@pytest.fixture(scope="session")
+async def echo(ada: Person) -> str:
+    """Ada's flow that answers without a model."""
+    flows = (await ada.get("/api/v1/flows/?header_flows=true")).json()
+    return str(next(f for f in flows if f["name"] == "Words in a Template")["id"])
+
+
+@pytest.fixture
+async def session(ada: Person, echo: str) -> str:
+    """A session in which Ada said something, and was answered."""
+    session = f"session {uuid4()}"
+    await say(ada, echo, "hello", session)
+    return session
+
+
+async def say(person: Person, flow: str, text: str, session: str) -> None:
+    asked = await person.post(
+        f"/api/v1/build/{flow}/flow",
+        json={"inputs": {"input_value": text, "session": session}},
+    )
+    await person.get(f"/api/v1/build/{asked.json()['job_id']}/events")
+
+
+async def said(person: Person, session: str, **more: str) -> list[dict[str, Any]]:
+    answer = await person.get(
+        f"{MONITOR}/messages", params={"session_id": session} | more
+    )
+    assert answer.status_code == 200, answer.text
+    return list(answer.json())
+
+
+async def test_messages_are_there_when_the_run_has_ended(
+    ada: Person, echo: str, session: str
+) -> None:
+    question, answer = await said(ada, session)
+
+    assert question["text"] == "hello"
+    assert (question["sender"], answer["sender"]) == ("User", "Machine")
+    assert "hello" in answer["text"]
+    assert answer["files"] == "[]"
+    assert answer["flow_id"] == echo
+    assert answer["timestamp"].endswith(" UTC")
+    assert answer.keys() >= {"properties", "category", "content_blocks", "duration"}
+    assert question["id"] != answer["id"]
+
+
+async def test_messages_are_found_by_what_is_asked(
+    ada: Person, echo: str, session: str
+) -> None:
+    twice_encoded = session.replace(" ", "%20")
+
+    assert len(await said(ada, twice_encoded, flow_id=echo)) == 2
+    assert len(await said(ada, session, sender="User")) == 1
+    assert await said(ada, session, flow_id=str(uuid4())) == []
+    assert await said(ada, session, sender_name="Nobody") == []
+    sessions = await ada.get(f"{MONITOR}/messages/sessions?flow_id={echo}")
+    assert session in sessions.json()
+
+
+async def test_an_edited_message_says_so(ada: Person, session: str) -> None:
+    question, _ = await said(ada, session)
+
+    liked = await ada.put(
+        f"{MONITOR}/messages/{question['id']}",
+        json={"properties": question["properties"] | {"positive_feedback": True}},
+    )
+    edited = await ada.put(
+        f"{MONITOR}/messages/{question['id']}", json={"text": "goodbye", "files": []}
+    )
+
+    assert liked.json()["edit"] is False
+    assert liked.json()["properties"]["positive_feedback"] is True
+    assert edited.json()["edit"] is True
+    assert edited.json()["files"] == []
+    assert "duration" not in edited.json()
+    again, _ = await said(ada, session)
+    assert (again["id"], again["text"]) == (question["id"], "goodbye")
+    assert again["properties"]["positive_feedback"] is True
+
+
+async def test_a_removed_message_is_gone_and_its_content_too(
+    application: Application, ada: Person, session: str
+) -> None:
+    question, answer = await said(ada, session)
+    [row] = await _rows(application, [UUID(question["id"])])
+
+    removed = await ada.request(
+        "DELETE", f"{MONITOR}/messages", json=[question["id"], str(uuid4())]
+    )
+
+    assert removed.status_code == 204
+    assert [m["id"] for m in await said(ada, session)] == [answer["id"]]
+    assert await application.world.contents.open([row.content.id]) == {}
+    missing = await ada.put(f"{MONITOR}/messages/{question['id']}", json={"text": "x"})
+    assert missing.status_code == 404
+    assert missing.json() == {"detail": "Message not found"}
+
+
+async def test_a_session_is_renamed_and_goes_on_under_its_new_name(
+    ada: Person, echo: str, session: str
+) -> None:
+    name = f"renamed/{uuid4()}"
+
+    renamed = await ada.patch(
+        f"{MONITOR}/messages/session/{session}", params={"new_session_id": name}
+    )
+    await say(ada, echo, "still here", name)
+
+    assert [m["session_id"] for m in renamed.json()] == [name, name]
+    assert len(await said(ada, name)) == 4
+    assert await said(ada, session) == []
+    missing = await ada.patch(
+        f"{MONITOR}/messages/session/{session}", params={"new_session_id": "x"}
+    )
+    assert missing.status_code == 404
+    assert missing.json() == {"detail": "No messages found with the given session ID"}
+
+
+async def test_a_session_that_is_renamed_to_an_existing_one_joins_it(
+    ada: Person, echo: str, session: str
+) -> None:
+    other = f"other {uuid4()}"
+    await say(ada, echo, "first", other)
+
+    joined = await ada.patch(
+        f"{MONITOR}/messages/session/{session}", params={"new_session_id": other}
+    )
+
+    assert len(joined.json()) == 4
+    assert len(await said(ada, other)) == 4
+    assert await said(ada, session) == []
+
+
+@pytest.mark.parametrize("name", ["plain", "with/slash", "with space", "ünï", "50%"])
+async def test_a_session_is_removed_whatever_its_name(
+    ada: Person, echo: str, name: str
+) -> None:
+    session = f"{name} {uuid4()}"
+    await say(ada, echo, "hello", session)
+    removed = await ada.delete(f"{MONITOR}/messages/session/{quote(session, safe='')}")
+
+    assert removed.status_code == 204
+    left = (await ada.get(f"{MONITOR}/messages")).json()
+    assert session not in {message["session_id"] for message in left}
+
+
+async def test_one_name_of_two_peoples_sessions_is_no_bridge(
+    ada: Person, bob: Person, session: str
+) -> None:
+    flows = (await bob.get("/api/v1/flows/?header_flows=true")).json()
+    his = next(f for f in flows if f["name"] == "Words in a Template")["id"]
+    await say(bob, his, "mine", session)
+
+    await bob.delete(f"{MONITOR}/messages/session/{session}")
+
+    assert len(await said(ada, session)) == 2
+    assert await said(bob, session) == []
+
+
+async def test_builds_and_transactions_tell_of_the_run(
+    ada: Person, echo: str, session: str
+) -> None:
+    builds = (await ada.get(f"{MONITOR}/builds?flow_id={echo}")).json()["vertex_builds"]
+    logs = (await ada.get(f"{MONITOR}/transactions?flow_id={echo}&size=1")).json()
+
+    assert len(builds) == 3
+    [build] = builds["ChatOutput-words"]
+    assert build["id"] == "ChatOutput-words"
+    assert build["valid"] is True
+    assert build["timestamp"].endswith("Z")
+    assert build["data"]["outputs"]["message"]["type"] == "text"
+    assert build["artifacts"] == build["data"]["artifacts"]
+    assert logs["pages"] == logs["total"] > 1
+    [item] = logs["items"]
+    assert item["status"] == "success"
+    assert item.keys() >= {"vertex_id", "target_id", "inputs", "outputs", "timestamp"}
+
+    cleared = await ada.delete(f"{MONITOR}/builds?flow_id={echo}")
+
+    assert cleared.status_code == 204
+    assert (await ada.get(f"{MONITOR}/builds?flow_id={echo}")).json() == {
+        "vertex_builds": {}
+    }
+
+
+async def test_a_deleted_flow_takes_its_messages_along(
+    application: Application, join: Any
+) -> None:
+    eve = await join("eve")
+    flows = (await eve.get("/api/v1/flows/?header_flows=true")).json()
+    flow = next(f for f in flows if f["name"] == "Words in a Template")["id"]
+    await say(eve, flow, "hello", "s")
+    [row, _] = await said(eve, "s")
+    [before] = await _rows(application, [UUID(row["id"])])
+
+    answer = await eve.delete(f"/api/v1/flows/{flow}")
+
+    assert answer.json() == {"message": "Flow deleted successfully"}
+    assert await said(eve, "s") == []
+    assert await application.world.contents.open([before.content.id]) == {}
+
+
+async def _rows(application: Application, ids: list[UUID]) -> list[MessageRow]:
+    return await MessageViews(application.world.database.engine).get(ids)

@@ -1,0 +1,67 @@
+"""How often people may fail to sign in."""
+
+import pytest
+
+from application.sessions import FAILURES, WINDOW, Failures, TooManyFailuresError
+
+
+class Clock:
+    def __init__(self) -> None:
+        self.now = 1_000.0
+
+    def __call__(self) -> float:
+        return self.now
+
+
+@pytest.fixture
+def clock() -> Clock:
+    return Clock()
+
+
+@pytest.fixture
+def failures(clock: Clock) -> Failures:
+    return Failures(clock)
+
+
+def fail(failures: Failures, times: int) -> list[bool]:
+    return [failures.note("ada", "10.0.0.1") for _ in range(times)]
+
+
+def test_the_tenth_failure_closes_the_door_and_says_so_once(failures: Failures) -> None:
+    assert fail(failures, FAILURES) == [False] * 9 + [True]
+
+    with pytest.raises(TooManyFailuresError) as refused:
+        failures.check("ada", "10.0.0.1")
+
+    assert 0 < refused.value.seconds <= WINDOW.total_seconds() + 1
+
+
+def test_nine_failures_are_forgiven(failures: Failures) -> None:
+    fail(failures, FAILURES - 1)
+
+    failures.check("ada", "10.0.0.1")
+
+
+def test_the_door_opens_when_the_oldest_failure_is_forgotten(
+    failures: Failures, clock: Clock
+) -> None:
+    fail(failures, FAILURES)
+
+    clock.now += WINDOW.total_seconds() + 0.1
+
+    failures.check("ada", "10.0.0.1")
+
+
+def test_another_name_and_another_address_are_not_concerned(failures: Failures) -> None:
+    fail(failures, FAILURES)
+
+    failures.check("bob", "10.0.0.1")
+    failures.check("ada", "10.0.0.2")
+
+
+def test_the_right_password_begins_anew(failures: Failures) -> None:
+    fail(failures, FAILURES - 1)
+
+    failures.forget("ada", "10.0.0.1")
+
+    assert fail(failures, FAILURES - 1) == [False] * 9
