@@ -1,9 +1,9 @@
-"""The one place where adapters meet what needs them."""
+"""What serving needs, started in order and stopped in reverse."""
 
 import asyncio
 import os
 import secrets
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager
 from datetime import timedelta
 from pathlib import Path
@@ -16,67 +16,46 @@ import sqlalchemy.exc
 from psycopg.conninfo import conninfo_to_dict
 from psycopg_pool import PoolTimeout
 
-from api.adapters import KeptSessions, SignedTokens
 from api.polls import Polls
 from api.streams import RunStreams
-from application.api_keys import ApiKeys
-from application.documents import Documents
-from application.editing import Editing, Served
+from api.world import World, wired
 from application.execution.flows import StoredFlows
 from application.execution.variables import OwnersVariables
-from application.flows import Flows, from_file
-from application.messages import Messages
-from application.permissions import Permissions
 from application.ports import (
     SYSTEM,
     Blobs,
-    Canvas,
     Cause,
-    Claims,
-    Contents,
-    Leases,
-    Ownership,
     Signals,
-    Vault,
 )
-from application.projects import Projects
 from application.runs import Limits, Runs
-from application.sessions import Sessions
-from application.users import Passwords, UsernameTakenError, Users
-from application.variables import Variables
-from domain.kernel import Json
+from application.users import UsernameTakenError
 from infrastructure.blobs.local import LocalBlobs
 from infrastructure.blobs.s3 import S3Blobs
-from infrastructure.components.registry import BuiltinComponents
-from infrastructure.components.starters import starter_flows
-from infrastructure.credentials import (
-    ApiKeyUses,
-    PasswordHashing,
-    PostgresSessions,
-    SignInLinks,
-)
 from infrastructure.embedded_postgres import EmbeddedPostgres
-from infrastructure.event_store.canvas import PostgresCanvas
-from infrastructure.event_store.claims import PostgresClaims
-from infrastructure.event_store.leases import PostgresLeases
 from infrastructure.event_store.listener import Listener
 from infrastructure.event_store.migrate import migrate
-from infrastructure.event_store.ownership import PostgresOwnership
 from infrastructure.event_store.store import PostgresEventStore
 from infrastructure.keyring import Keyring
 from infrastructure.postgres import Database
-from infrastructure.secrets import PostgresContents, PostgresVault
+from infrastructure.secrets import PostgresContents
 from infrastructure.settings import Settings
 from infrastructure.signals.memory import MemorySignals
 from infrastructure.signals.redis import RedisSignals
 from infrastructure.starting import CannotStartError
-from infrastructure.tokens import Tokens
 from projections.all import ALL
 from projections.daemon import Daemon
 from projections.hub import RunHub
 from projections.messages.history import RecentMessages
 from projections.messages.views import MessageViews
-from projections.users.views import UserViews
+
+__all__ = [
+    "Application",
+    "FirstStart",
+    "World",
+    "compose",
+    "migrate_database",
+    "open_world",
+]
 
 FIRST_LINK_LIVES: Final = timedelta(hours=1)
 CATCHING_UP: Final = 30.0
@@ -88,34 +67,6 @@ class FirstStart(NamedTuple):
     username: str
     password: str | None
     token: str
-
-
-class World(msgspec.Struct, frozen=True, kw_only=True):
-    """Adapters and use cases that need nothing running beside them."""
-
-    settings: Settings
-    database: Database
-    store: PostgresEventStore
-    claims: Claims
-    ownership: Ownership
-    leases: Leases
-    canvas: Canvas
-    contents: Contents
-    vault: Vault
-    components: BuiltinComponents
-    starters: tuple[dict[str, Json], ...]
-    permissions: Permissions
-    documents: Documents
-    messages: Messages
-    served: Served
-    flows: Flows
-    editing: Editing
-    projects: Projects
-    users: Users
-    api_keys: ApiKeys
-    key_uses: ApiKeyUses
-    variables: Variables
-    sessions: Sessions
 
 
 class Application(msgspec.Struct, frozen=True, kw_only=True):
@@ -241,7 +192,7 @@ async def _world(settings: Settings, *, serving: bool) -> AsyncIterator[World]:
         store = PostgresEventStore(database)
         await store.start()
         stack.push_async_callback(store.stop)
-        world = _wired(settings, keyring, database, store, contents)
+        world = wired(settings, keyring, database, store, contents)
         stack.push_async_callback(world.key_uses.close)
         yield world
 
@@ -261,149 +212,6 @@ async def _signals(settings: Settings, stack: AsyncExitStack) -> Signals:
     signals = RedisSignals(settings.redis_url)
     stack.push_async_callback(signals.close)
     return signals
-
-
-class _Ports(NamedTuple):
-    store: PostgresEventStore
-    claims: Claims
-    ownership: Ownership
-    canvas: Canvas
-    vault: Vault
-    contents: PostgresContents
-
-
-class _Drawing(NamedTuple):
-    documents: Documents
-    served: Served
-    messages: Messages
-    flows: Flows
-    projects: Projects
-    editing: Editing
-
-
-class _People(NamedTuple):
-    users: Users
-    api_keys: ApiKeys
-    key_uses: ApiKeyUses
-    variables: Variables
-    sessions: Sessions
-
-
-def _wired(
-    settings: Settings,
-    keyring: Keyring,
-    database: Database,
-    store: PostgresEventStore,
-    contents: PostgresContents,
-) -> World:
-    ports = _Ports(
-        store=store,
-        claims=PostgresClaims(database),
-        ownership=PostgresOwnership(database),
-        canvas=PostgresCanvas(database),
-        vault=PostgresVault(database, keyring),
-        contents=contents,
-    )
-    components = BuiltinComponents(
-        base_urls=_base_urls(settings), allowed_hosts=settings.allowed_hosts
-    )
-    starters = tuple(starter_flows(components))
-    drawing = _drawing(ports, database)
-    people = _people(settings, keyring, database, ports, drawing, starters)
-    return World(
-        settings=settings,
-        database=database,
-        leases=PostgresLeases(database),
-        components=components,
-        starters=starters,
-        permissions=Permissions(ports.ownership),
-        **ports._asdict(),
-        **drawing._asdict(),
-        **people._asdict(),
-    )
-
-
-def _drawing(ports: _Ports, database: Database) -> _Drawing:
-    store, claims, ownership = ports.store, ports.claims, ports.ownership
-    documents, served = Documents(ports.canvas, ports.vault), Served()
-    messages = Messages(
-        store,
-        claims=claims,
-        contents=ports.contents,
-        said=MessageViews(database.engine),
-    )
-    flows = Flows(
-        store,
-        claims=claims,
-        ownership=ownership,
-        documents=documents,
-        messages=messages,
-    )
-    return _Drawing(
-        documents=documents,
-        served=served,
-        messages=messages,
-        flows=flows,
-        projects=Projects(store, claims=claims, ownership=ownership, flows=flows),
-        editing=Editing(
-            store,
-            ownership=ownership,
-            documents=documents,
-            flows=flows,
-            served=served,
-        ),
-    )
-
-
-def _people(
-    settings: Settings,
-    keyring: Keyring,
-    database: Database,
-    ports: _Ports,
-    drawing: _Drawing,
-    starters: Sequence[dict[str, Json]],
-) -> _People:
-    store, claims, ownership = ports.store, ports.claims, ports.ownership
-    lifetime = timedelta(seconds=settings.refresh_token_expire_seconds)
-    opened = KeptSessions(PostgresSessions(database, lifetime=lifetime))
-    passwords = Passwords(claims, ports.vault, PasswordHashing())
-    api_keys = ApiKeys(
-        store, claims=claims, ownership=ownership, digest=keyring.bearer_hash
-    )
-    key_uses = ApiKeyUses(database)
-    users = Users(
-        store,
-        claims=claims,
-        passwords=passwords,
-        sessions=opened,
-        projects=drawing.projects,
-        flows=drawing.flows,
-        starters=[from_file(starter) for starter in starters],
-        erase=ports.contents.erase,
-    )
-    sessions = Sessions(
-        store,
-        claims=claims,
-        accounts=UserViews(database.engine),
-        passwords=passwords,
-        opened=opened,
-        links=SignInLinks(database, keyring),
-        mint=SignedTokens(Tokens(keyring, settings)),
-        api_keys=api_keys,
-        uses=key_uses,
-    )
-    variables = Variables(store, ownership=ownership, vault=ports.vault)
-    return _People(users, api_keys, key_uses, variables, sessions)
-
-
-def _base_urls(settings: Settings) -> dict[str, str]:
-    urls = {
-        "OpenAI": settings.openai_base_url,
-        "Anthropic": settings.anthropic_base_url,
-        "Google": settings.google_base_url,
-        "Ollama": settings.ollama_base_url,
-    }
-    return {provider: url for provider, url in urls.items() if url}
 
 
 def _runs(world: World, signals: Signals) -> Runs:

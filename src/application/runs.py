@@ -111,7 +111,10 @@ class Runs:
             now=now,
             limits=limits,
         )
-        self._keeper = Keeper(self._world, leases, worker or f"worker-{uuid4()}")
+        worker = worker or f"worker-{uuid4()}"
+        self._keeper = Keeper(
+            store, leases, contents, worker=worker, now=now, seconds=limits.lease
+        )
         self._crew = Crew(self._world, self._keeper)
         self._cancelling: set[asyncio.Task[None]] = set()
         self._stopping = False

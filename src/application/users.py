@@ -9,6 +9,7 @@ from msgspec import UNSET, UnsetType
 
 from application.commands import Done, answer_of, deciding_again, ids_in, together
 from application.flows import Flows, NewFlow
+from application.names import Password
 from application.permissions import (
     NotFoundError,
     PrivilegeError,
@@ -27,6 +28,7 @@ from application.ports import (
     Vault,
 )
 from application.projects import FIRST_PROJECT, Projects, project_claim
+from application.variables import given_along
 from domain.kernel import DomainError
 from domain.project.project import Project
 from domain.user.user import User
@@ -72,7 +74,7 @@ class Profile(msgspec.Struct, frozen=True, kw_only=True):
 
     username: str | UnsetType | None = UNSET
     profile_image: str | UnsetType | None = UNSET
-    password: str | UnsetType | None = UNSET
+    password: Password | UnsetType | None = UNSET
     is_active: bool | UnsetType | None = UNSET
     is_superuser: bool | UnsetType | None = UNSET
     optins: dict[str, bool] | UnsetType | None = UNSET
@@ -140,6 +142,8 @@ class Users:
         flows: Flows,
         starters: Sequence[NewFlow],
         erase: Callable[[UUID], Awaitable[None]],
+        vault: Vault,
+        environ: Mapping[str, str],
         new_id: Callable[[], UUID] = uuid4,
     ) -> None:
         self._store = store
@@ -150,6 +154,8 @@ class Users:
         self._flows = flows
         self._starters = starters
         self._erase = erase
+        self._vault = vault
+        self._environ = environ
         self._new_id = new_id
 
     async def register(
@@ -163,21 +169,19 @@ class Users:
         first: bool = False,
     ) -> Done[User]:
         """Let somebody join, with a first project and our starter flows in it."""
+        checked(username)
         user = User.register(
-            self._new_id(),
-            username=checked(username),
-            active=active,
-            superuser=superuser,
+            self._new_id(), username=username, active=active, superuser=superuser
         )
         project = Project.open(self._new_id(), owner=user.id, name=FIRST_PROJECT)
-        drafts = await self._flows.drafts(
-            self._starters,
-            owner=user.id,
-            projects=[project.id] * len(self._starters),
-        )
+        homes = [project.id] * len(self._starters)
+        drafts = await self._flows.drafts(self._starters, owner=user.id, projects=homes)
         attached = together(
             _joined(user, project, first=first),
             await self._passwords.change(user.id, password),
+            await given_along(
+                user, self._environ, vault=self._vault, new_id=self._new_id
+            ),
             drafts.attached,
         )
         try:
@@ -192,8 +196,7 @@ class Users:
         except ClaimTakenError as taken:
             raise UsernameTakenError from taken
         if saved.repeated:
-            [repeated] = ids_in(saved.answer)
-            return Done(await self.get(repeated), saved.position)
+            return Done(await self.get(ids_in(saved.answer)[0]), saved.position)
         await self._flows.draw(drafts)
         return Done(user, saved.position)
 
@@ -294,11 +297,10 @@ class Users:
         return Done(None, saved.position)
 
 
-def checked(username: str) -> str:
-    """Return *username* if people can read and type it."""
+def checked(username: str) -> None:
+    """Refuse a name that people could not read and type."""
     if not 0 < len(username) <= LONGEST_NAME or not username.isprintable():
         raise UsernameRefusedError
-    return username
 
 
 def _joined(user: User, project: Project, *, first: bool) -> Attached:

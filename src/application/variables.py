@@ -1,12 +1,18 @@
 """Global variables: values that flows name instead of holding them."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Final
 from uuid import UUID, uuid4
 
 import msgspec
 
-from application.commands import Done, answer_of, deciding_again, ids_in
+from application.commands import (
+    Done,
+    answer_of,
+    deciding_again,
+    ids_in,
+    together,
+)
 from application.names import Name
 from application.permissions import NotFoundError, Permissions, person
 from application.ports import (
@@ -148,6 +154,36 @@ class Variables:
             return Done(None, saved.position)
 
         return await deciding_again(attempt)
+
+
+PROVIDER_KEYS: Final = {
+    "OPENAI_API_KEY": "OpenAI API Key",
+    "ANTHROPIC_API_KEY": "Anthropic API Key",
+    "GOOGLE_API_KEY": "Google API Key",
+}
+"""Names in the environment that are worth a variable, and the fields they fill."""
+
+
+async def given_along(
+    user: User, environ: Mapping[str, str], *, vault: Vault, new_id: Callable[[], UUID]
+) -> Attached:
+    """Define what *environ* has of providers' keys for a new user, who may change it."""
+    attached: list[Attached] = []
+    for name, field in PROVIDER_KEYS.items():
+        if not environ.get(name):
+            continue
+        variable = new_id()
+        sealed = await vault.seal(user.id, VALUE, environ[name])
+        user.define_variable(
+            variable,
+            name=name,
+            kind="Credential",
+            secret=sealed.id,
+            default_fields=(field,),
+        )
+        owned = Owned(variable, "variable", user.id)
+        attached.append(Attached(secrets=(sealed,), owned=(owned,)))
+    return together(*attached)
 
 
 def refuse_empty(name: str, value: str) -> None:

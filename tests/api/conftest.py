@@ -44,6 +44,7 @@ async def application(
             "LANGBUILDER_SUPERUSER": "root",
             "LANGBUILDER_SUPERUSER_PASSWORD": PASSWORD,
             "LANGBUILDER_NEW_USER_IS_ACTIVE": "true",
+            "LANGBUILDER_STORE_ENVIRONMENT_VARIABLES": "false",
             "LANGBUILDER_MAX_JSON_BODY_BYTES": str(4 * 1024 * 1024),
         },
         env_file=None,

@@ -38,7 +38,9 @@ def home() -> Iterator[Path]:
         yield path
 
 
-def work(client: httpx.Client, flows: list[str], kept: Promises, stop: threading.Event):
+def work(
+    client: httpx.Client, flows: list[str], kept: Promises, stop: threading.Event
+) -> None:
     """Create flows, edit them and start runs, and note what was acknowledged."""
     while not stop.is_set():
         with suppress(httpx.TransportError):
@@ -123,4 +125,5 @@ def test_a_server_killed_at_any_moment_keeps_its_promises(home: Path) -> None:
         rebuilt = server.command("projections", "rebuild", "--all")
         assert rebuilt.returncode == 0, rebuilt.stderr
         assert views(client) == before
+    print(f"{kills} kills, {len(kept.runs)} runs, {len(kept.flows)} flows")
     assert kept.runs

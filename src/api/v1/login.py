@@ -15,6 +15,7 @@ from api.security import (
     address_of,
     refuse_foreign_pages,
 )
+from application.names import Name, Password
 from application.sessions import (
     AutoLoginOffError,
     BadRefreshTokenError,
@@ -29,14 +30,14 @@ AnyRequest = Request[Any, Any, Any]
 class Form(msgspec.Struct, frozen=True, kw_only=True):
     """What the sign-in form sends; the rest of OAuth2's fields are not needed."""
 
-    username: str
-    password: str
+    username: Name
+    password: Password
 
 
 class Link(msgspec.Struct, frozen=True, kw_only=True):
     """The one-time token of a sign-in link."""
 
-    token: str
+    token: Name
 
 
 class LoginController(Controller):

@@ -12,6 +12,7 @@ from api.given import Given
 from api.problems import Refusal
 from api.requests import Answers
 from api.security import PUBLIC, superuser
+from application.names import Password
 from application.permissions import PrivilegeError
 from application.ports import Actor, Cause
 from application.users import NothingChangedError, Profile, Users
@@ -25,14 +26,14 @@ class SignUp(msgspec.Struct, frozen=True, kw_only=True):
     """Somebody who wants to join."""
 
     username: str
-    password: str
+    password: Password
     optins: dict[str, bool] | None = None
 
 
 class NewPassword(msgspec.Struct, frozen=True, kw_only=True):
     """The password that is to be."""
 
-    password: str | None = None
+    password: Password | None = None
 
 
 class UserRead(msgspec.Struct, frozen=True, kw_only=True):

@@ -9,11 +9,12 @@ from uuid import UUID, uuid4
 import msgspec
 
 from application.execution.journal import Entry, Journal
-from application.execution.script import World
 from application.ports import (
     SYSTEM,
     Attached,
     Cause,
+    Contents,
+    EventStore,
     Lease,
     Leases,
     StreamNotFoundError,
@@ -52,13 +53,22 @@ class Keeper:
     them, and the stream's versions see to it that they end once.
     """
 
-    def __init__(self, world: World, leases: Leases, worker: str) -> None:
+    def __init__(
+        self,
+        store: EventStore,
+        leases: Leases,
+        contents: Contents,
+        *,
+        worker: str,
+        now: Callable[[], datetime],
+        seconds: float,
+    ) -> None:
         self.worker = worker
-        self._store = world.store
-        self._contents = world.contents
+        self._store = store
         self._leases = leases
-        self._now = world.now
-        self._seconds = world.limits.lease
+        self._contents = contents
+        self._now = now
+        self._seconds = seconds
 
     def lease(self, run: UUID) -> Lease:
         """Return this worker's first hold on *run*."""

@@ -21,7 +21,6 @@ class _Chat(Builtin):
     """What both ends share: a message that is kept, and how the chat draws it."""
 
     category = "input_output"
-    pure = False
 
     @override
     async def compute(self, output: str, call: Invocation) -> Value:

@@ -24,7 +24,6 @@ class Memory(Builtin):
 
     type = "Memory"
     category = "helpers"
-    pure = False  # in Store mode it speaks, and what it reads changes from run to run
 
     @override
     def describe(self) -> Node:

@@ -1,0 +1,231 @@
+"""The use cases and the adapters that they work with, joined."""
+
+import os
+from collections.abc import Sequence
+from datetime import timedelta
+from typing import NamedTuple
+
+import msgspec
+
+from api.adapters import KeptSessions, SignedTokens
+from application.api_keys import ApiKeys
+from application.documents import Documents
+from application.editing import Editing, Served
+from application.flows import Flows, from_file
+from application.messages import Messages
+from application.permissions import Permissions
+from application.ports import (
+    Canvas,
+    Claims,
+    Contents,
+    Leases,
+    Ownership,
+    Vault,
+)
+from application.projects import Projects
+from application.sessions import Sessions
+from application.users import Passwords, Users
+from application.variables import Variables
+from domain.kernel import Json
+from infrastructure.components.registry import BuiltinComponents
+from infrastructure.components.starters import starter_flows
+from infrastructure.credentials import (
+    ApiKeyUses,
+    PasswordHashing,
+    PostgresSessions,
+    SignInLinks,
+)
+from infrastructure.event_store.canvas import PostgresCanvas
+from infrastructure.event_store.claims import PostgresClaims
+from infrastructure.event_store.leases import PostgresLeases
+from infrastructure.event_store.ownership import PostgresOwnership
+from infrastructure.event_store.store import PostgresEventStore
+from infrastructure.keyring import Keyring
+from infrastructure.postgres import Database
+from infrastructure.secrets import PostgresContents, PostgresVault
+from infrastructure.settings import Settings
+from infrastructure.tokens import Tokens
+from projections.messages.views import MessageViews
+from projections.users.views import UserViews
+
+
+class World(msgspec.Struct, frozen=True, kw_only=True):
+    """Adapters and use cases that need nothing running beside them."""
+
+    settings: Settings
+    database: Database
+    store: PostgresEventStore
+    claims: Claims
+    ownership: Ownership
+    leases: Leases
+    canvas: Canvas
+    contents: Contents
+    vault: Vault
+    components: BuiltinComponents
+    starters: tuple[dict[str, Json], ...]
+    permissions: Permissions
+    documents: Documents
+    messages: Messages
+    served: Served
+    flows: Flows
+    editing: Editing
+    projects: Projects
+    users: Users
+    api_keys: ApiKeys
+    key_uses: ApiKeyUses
+    variables: Variables
+    sessions: Sessions
+
+
+class _Ports(NamedTuple):
+    store: PostgresEventStore
+    claims: Claims
+    ownership: Ownership
+    canvas: Canvas
+    vault: Vault
+    contents: PostgresContents
+
+
+class _Drawing(NamedTuple):
+    documents: Documents
+    served: Served
+    messages: Messages
+    flows: Flows
+    projects: Projects
+    editing: Editing
+
+
+class _People(NamedTuple):
+    users: Users
+    api_keys: ApiKeys
+    key_uses: ApiKeyUses
+    variables: Variables
+    sessions: Sessions
+
+
+def wired(
+    settings: Settings,
+    keyring: Keyring,
+    database: Database,
+    store: PostgresEventStore,
+    contents: PostgresContents,
+) -> World:
+    """Join everything that needs nothing running beside it."""
+    ports = _Ports(
+        store=store,
+        claims=PostgresClaims(database),
+        ownership=PostgresOwnership(database),
+        canvas=PostgresCanvas(database),
+        vault=PostgresVault(database, keyring),
+        contents=contents,
+    )
+    components = BuiltinComponents(
+        base_urls=_base_urls(settings), allowed_hosts=settings.allowed_hosts
+    )
+    starters = tuple(starter_flows(components))
+    drawing = _drawing(ports, database)
+    people = _people(
+        settings,
+        keyring,
+        database,
+        ports=ports,
+        drawing=drawing,
+        starters=starters,
+    )
+    return World(
+        settings=settings,
+        database=database,
+        leases=PostgresLeases(database),
+        components=components,
+        starters=starters,
+        permissions=Permissions(ports.ownership),
+        **ports._asdict(),
+        **drawing._asdict(),
+        **people._asdict(),
+    )
+
+
+def _drawing(ports: _Ports, database: Database) -> _Drawing:
+    store, claims, ownership = ports.store, ports.claims, ports.ownership
+    documents, served = Documents(ports.canvas, ports.vault), Served()
+    messages = Messages(
+        store,
+        claims=claims,
+        contents=ports.contents,
+        said=MessageViews(database.engine),
+    )
+    flows = Flows(
+        store,
+        claims=claims,
+        ownership=ownership,
+        documents=documents,
+        messages=messages,
+    )
+    return _Drawing(
+        documents=documents,
+        served=served,
+        messages=messages,
+        flows=flows,
+        projects=Projects(store, claims=claims, ownership=ownership, flows=flows),
+        editing=Editing(
+            store,
+            ownership=ownership,
+            documents=documents,
+            flows=flows,
+            served=served,
+        ),
+    )
+
+
+def _people(
+    settings: Settings,
+    keyring: Keyring,
+    database: Database,
+    *,
+    ports: _Ports,
+    drawing: _Drawing,
+    starters: Sequence[dict[str, Json]],
+) -> _People:
+    store, claims, ownership = ports.store, ports.claims, ports.ownership
+    lifetime = timedelta(seconds=settings.refresh_token_expire_seconds)
+    opened = KeptSessions(PostgresSessions(database, lifetime=lifetime))
+    passwords = Passwords(claims, ports.vault, PasswordHashing())
+    api_keys = ApiKeys(
+        store, claims=claims, ownership=ownership, digest=keyring.bearer_hash
+    )
+    key_uses = ApiKeyUses(database)
+    users = Users(
+        store,
+        claims=claims,
+        passwords=passwords,
+        sessions=opened,
+        projects=drawing.projects,
+        flows=drawing.flows,
+        starters=[from_file(starter) for starter in starters],
+        erase=ports.contents.erase,
+        vault=ports.vault,
+        environ=os.environ if settings.store_environment_variables else {},
+    )
+    sessions = Sessions(
+        store,
+        claims=claims,
+        accounts=UserViews(database.engine),
+        passwords=passwords,
+        opened=opened,
+        links=SignInLinks(database, keyring),
+        mint=SignedTokens(Tokens(keyring, settings)),
+        api_keys=api_keys,
+        uses=key_uses,
+    )
+    variables = Variables(store, ownership=ownership, vault=ports.vault)
+    return _People(users, api_keys, key_uses, variables, sessions)
+
+
+def _base_urls(settings: Settings) -> dict[str, str]:
+    urls = {
+        "OpenAI": settings.openai_base_url,
+        "Anthropic": settings.anthropic_base_url,
+        "Google": settings.google_base_url,
+        "Ollama": settings.ollama_base_url,
+    }
+    return {provider: url for provider, url in urls.items() if url}
