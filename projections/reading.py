@@ -1,12 +1,15 @@
 """How views are read: from the stable schema, outside any transaction."""
 
-from collections.abc import Sequence
-from typing import Any
+from collections.abc import Collection, Sequence
+from typing import Any, Final
 
-from sqlalchemy import Select, func, select
+from sqlalchemy import ARRAY, ColumnElement, Select, any_, func, literal, select
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from projections.generations import VIEWS
+from projections.rows import clean
+
+FURTHEST: Final = 2**63 - 1
 
 
 class Views:
@@ -33,12 +36,28 @@ class Views:
         counted = select(func.count()).select_from(query.order_by(None).subquery())
         async with self._engine.connect() as connection:
             total = (await connection.execute(counted)).scalar_one()
-            rows = await connection.execute(query.limit(limit).offset(offset))
+            rows = await connection.execute(part(query, limit=limit, offset=offset))
             return rows.all(), total
+
+
+def part(query: Select[Any], *, limit: int | None, offset: int) -> Select[Any]:
+    """Return *query* for some of its rows; beyond any table's end there are none."""
+    return query.limit(limit and min(limit, FURTHEST)).offset(min(offset, FURTHEST))
+
+
+def among(column: ColumnElement[Any], values: Collection[Any]) -> ColumnElement[bool]:
+    """Tell whether *column* is any of *values*, in one parameter however many."""
+    return column == any_(literal(list(values), ARRAY(column.type)))
+
+
+def stored(text: str) -> str:
+    """Return *text* as it would be stored, to be compared with what is."""
+    return str(clean(text))
 
 
 def like(text: str) -> str:
     """Return the LIKE pattern of texts that contain *text*."""
+    text = stored(text)
     for special in ("\\", "%", "_"):
         text = text.replace(special, f"\\{special}")
     return f"%{text}%"

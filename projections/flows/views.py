@@ -10,7 +10,7 @@ from sqlalchemy import ColumnElement, and_, case, null, select, true
 
 from domain.flow.events import Access
 from projections.flows.tables import FLOWS
-from projections.reading import Views, like
+from projections.reading import Views, among, like, stored
 
 
 class FlowHeader(msgspec.Struct, frozen=True):
@@ -63,7 +63,7 @@ class FlowViews(Views):
 
     async def many(self, ids: Collection[UUID]) -> list[FlowRow]:
         """Return those of *ids* that there are, in the order asked for."""
-        rows = await self._all(select(FLOWS).where(FLOWS.c.id.in_(ids)))
+        rows = await self._all(select(FLOWS).where(among(FLOWS.c.id, ids)))
         found = {row.id: _flow(row) for row in rows}
         return [found[flow] for flow in dict.fromkeys(ids) if flow in found]
 
@@ -117,7 +117,7 @@ class FlowViews(Views):
     async def by_endpoint(self, owner: UUID, endpoint_name: str) -> UUID | None:
         """Return the owner's flow of this endpoint name, if there is one."""
         query = select(FLOWS.c.id).where(
-            FLOWS.c.endpoint_name == endpoint_name, FLOWS.c.owner == owner
+            FLOWS.c.endpoint_name == stored(endpoint_name), FLOWS.c.owner == owner
         )
         row = await self._first(query)
         return None if row is None else row.id

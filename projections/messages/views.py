@@ -10,7 +10,7 @@ from sqlalchemy import Select, func, select
 
 from domain.kernel import ContentRef
 from projections.messages.tables import GONE, MESSAGES, THREADS
-from projections.reading import Views
+from projections.reading import Views, among, part, stored
 
 ORDERS = ("timestamp", "sender", "sender_name", "session_id", "flow_id", "id")
 """What messages can be ordered by."""
@@ -57,19 +57,20 @@ class MessageViews(Views):
         if order not in ORDERS:
             raise UnknownOrderError(order)
         query = _of(owner)
+        if flow is not None:
+            query = query.where(MESSAGES.c.flow_id == flow)
         for column, wanted in (
-            (MESSAGES.c.flow_id, flow),
             (MESSAGES.c.session_id, session),
             (MESSAGES.c.sender, sender),
             (MESSAGES.c.sender_name, sender_name),
         ):
             if wanted is not None:
-                query = query.where(column == wanted)
+                query = query.where(column == stored(wanted))
         keys = [MESSAGES.c.position]
         if order != "timestamp":
             keys.insert(0, MESSAGES.c[order])
         query = query.order_by(*(key.desc() if descending else key for key in keys))
-        rows = await self._all(query.limit(limit).offset(offset))
+        rows = await self._all(part(query, limit=limit, offset=offset))
         return [_message(row) for row in rows]
 
     async def sessions(self, owner: UUID, flow: UUID | None = None) -> list[str]:
@@ -83,7 +84,7 @@ class MessageViews(Views):
 
     async def get(self, ids: Collection[UUID]) -> list[MessageRow]:
         """Return those of *ids* that there are, whoever owns them."""
-        rows = await self._all(_everybodys().where(MESSAGES.c.id.in_(ids)))
+        rows = await self._all(_everybodys().where(among(MESSAGES.c.id, ids)))
         return [_message(row) for row in rows]
 
     async def in_session(self, owner: UUID, session: str) -> list[MessageRow]:

@@ -7,7 +7,7 @@ import msgspec
 from sqlalchemy import select
 
 from projections.projects.tables import PROJECTS
-from projections.reading import Views
+from projections.reading import Views, stored
 
 
 class ProjectRow(msgspec.Struct, frozen=True):
@@ -39,5 +39,5 @@ class ProjectViews(Views):
     async def named(self, owner: UUID, name: str) -> ProjectRow | None:
         """Return the owner's project of this name, if there is one."""
         mine = select(PROJECTS).where(PROJECTS.c.owner == owner)
-        row = await self._first(mine.where(PROJECTS.c.name == name))
+        row = await self._first(mine.where(PROJECTS.c.name == stored(name)))
         return None if row is None else ProjectRow(*row)

@@ -9,7 +9,7 @@ import msgspec
 from sqlalchemy import select
 
 from domain.user.events import VariableKind
-from projections.reading import Views
+from projections.reading import Views, among, stored
 from projections.variables.tables import VARIABLES
 
 
@@ -45,7 +45,8 @@ class VariableViews(Views):
         if not names:
             return {}
         mine = select(VARIABLES).where(VARIABLES.c.user_id == user)
-        rows = await self._all(mine.where(VARIABLES.c.name.in_(names)))
+        wanted = [stored(name) for name in names]
+        rows = await self._all(mine.where(among(VARIABLES.c.name, wanted)))
         return {row.name: _variable(row) for row in rows}
 
 

@@ -1,7 +1,7 @@
 """The use cases and the adapters that they work with, joined."""
 
 import os
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import timedelta
 from typing import NamedTuple
 
@@ -11,7 +11,7 @@ from api.adapters import KeptSessions, SignedTokens
 from application.api_keys import ApiKeys
 from application.documents import Documents
 from application.editing import Editing, Served
-from application.flows import Flows, from_file
+from application.flows import Flows, NewFlow, from_file
 from application.messages import Messages
 from application.permissions import Permissions
 from application.ports import (
@@ -130,7 +130,7 @@ def wired(
         database,
         ports=ports,
         drawing=drawing,
-        starters=starters,
+        starters=[from_file(starter) for starter in starters],
     )
     return World(
         settings=settings,
@@ -184,7 +184,7 @@ def _people(
     *,
     ports: _Ports,
     drawing: _Drawing,
-    starters: Sequence[dict[str, Json]],
+    starters: Sequence[NewFlow],
 ) -> _People:
     store, claims, ownership = ports.store, ports.claims, ports.ownership
     lifetime = timedelta(seconds=settings.refresh_token_expire_seconds)
@@ -194,18 +194,6 @@ def _people(
         store, claims=claims, ownership=ownership, digest=keyring.bearer_hash
     )
     key_uses = ApiKeyUses(database)
-    users = Users(
-        store,
-        claims=claims,
-        passwords=passwords,
-        sessions=opened,
-        projects=drawing.projects,
-        flows=drawing.flows,
-        starters=[from_file(starter) for starter in starters],
-        erase=ports.contents.erase,
-        vault=ports.vault,
-        environ=os.environ if settings.store_environment_variables else {},
-    )
     sessions = Sessions(
         store,
         claims=claims,
@@ -217,8 +205,40 @@ def _people(
         api_keys=api_keys,
         uses=key_uses,
     )
+    environ = os.environ if settings.store_environment_variables else {}
+    users = _users(
+        ports,
+        drawing,
+        passwords=passwords,
+        opened=opened,
+        starters=starters,
+        environ=environ,
+    )
     variables = Variables(store, ownership=ownership, vault=ports.vault)
     return _People(users, api_keys, key_uses, variables, sessions)
+
+
+def _users(
+    ports: _Ports,
+    drawing: _Drawing,
+    *,
+    passwords: Passwords,
+    opened: KeptSessions,
+    starters: Sequence[NewFlow],
+    environ: Mapping[str, str],
+) -> Users:
+    return Users(
+        ports.store,
+        claims=ports.claims,
+        passwords=passwords,
+        sessions=opened,
+        projects=drawing.projects,
+        flows=drawing.flows,
+        starters=starters,
+        erase=ports.contents.erase,
+        vault=ports.vault,
+        environ=environ,
+    )
 
 
 def _base_urls(settings: Settings) -> dict[str, str]:

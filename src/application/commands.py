@@ -5,6 +5,7 @@ import random
 from collections.abc import Awaitable, Callable
 from typing import Final
 from uuid import UUID, uuid5
+from weakref import WeakValueDictionary
 
 import msgspec
 
@@ -19,6 +20,24 @@ class Done[T](msgspec.Struct, frozen=True):
 
     result: T
     position: Position = Position()
+
+
+class Turns:
+    """
+    One at a time for each owner, in this process.
+
+    Where many ask at once for the next free name, all would find the same one.
+    """
+
+    def __init__(self) -> None:
+        self._turns: WeakValueDictionary[UUID, asyncio.Lock] = WeakValueDictionary()
+
+    def of(self, owner: UUID) -> asyncio.Lock:
+        """Return the turn of *owner*, to be held while a name is chosen and saved."""
+        turn = self._turns.get(owner)
+        if turn is None:
+            turn = self._turns[owner] = asyncio.Lock()
+        return turn
 
 
 async def deciding_again[T](attempt: Callable[[], Awaitable[T]]) -> T:

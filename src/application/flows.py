@@ -7,7 +7,14 @@ from uuid import UUID, uuid4
 import msgspec
 from msgspec import Meta
 
-from application.commands import Done, answer_of, deciding_again, ids_in, together
+from application.commands import (
+    Done,
+    Turns,
+    answer_of,
+    deciding_again,
+    ids_in,
+    together,
+)
 from application.documents import Accepted, Documents
 from application.messages import Messages
 from application.names import Name
@@ -22,6 +29,7 @@ from application.ports import (
     EventStore,
     Owned,
     Ownership,
+    Saved,
     StreamNotFoundError,
 )
 from domain.flow import secrets
@@ -98,6 +106,7 @@ class Flows:
         self._documents = documents
         self._messages = messages
         self._new_id = new_id
+        self._turns = Turns()
 
     async def get(self, flow_id: UUID, *, version: int | None = None) -> Flow:
         """Return a flow as the log has it (up to *version*)."""
@@ -121,9 +130,21 @@ class Flows:
         """Create flows, all or none, each in its project, under names still free."""
         owner = person(actor)
         if before := await self._store.answered(cause):
-            return Done(
-                [await self.get(one) for one in ids_in(before.answer)], before.position
+            return await self._created_before(before)
+        async with self._turns.of(owner):
+            return await self._create(
+                owner, news, projects=projects, cause=cause, imported=imported
             )
+
+    async def _create(
+        self,
+        owner: UUID,
+        news: Sequence[NewFlow],
+        *,
+        projects: Sequence[UUID],
+        cause: Cause,
+        imported: bool,
+    ) -> Done[list[Flow]]:
         taken: ClaimTakenError | None = None
         for _ in range(NAMING_TRIES):
             drafts = await self.drafts(
@@ -139,9 +160,15 @@ class Flows:
             except ClaimTakenError as clash:  # somebody was quicker: the next name
                 taken = clash
                 continue
+            if saved.repeated:  # the same request came twice at once
+                return await self._created_before(saved)
             await self.draw(drafts)
             return Done(list(drafts.flows), saved.position)
         raise FlowNameTakenError from taken
+
+    async def _created_before(self, saved: Saved) -> Done[list[Flow]]:
+        flows = [await self.get(one) for one in ids_in(saved.answer)]
+        return Done(flows, saved.position)
 
     async def drafts(
         self,

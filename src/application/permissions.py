@@ -44,12 +44,13 @@ class Permissions:
         self, actor: Actor, kind: Kind, resources: Sequence[UUID]
     ) -> list[Owned]:
         """Return those of *resources* that *actor* owns, in order, each once."""
-        found = [await self._ownership.of(one) for one in dict.fromkeys(resources)]
-        return [
-            owned
-            for owned in found
-            if owned and owned.kind == kind and owns(actor, owned.owner)
-        ]
+        each = await self._ownership.of_each(resources)
+        mine = {
+            owned.resource: owned
+            for owned in each
+            if owned.kind == kind and owns(actor, owned.owner)
+        }
+        return [mine[one] for one in dict.fromkeys(resources) if one in mine]
 
 
 def owns(actor: Actor, owner: UUID) -> bool:

@@ -8,6 +8,7 @@ import msgspec
 
 from application.commands import (
     Done,
+    Turns,
     answer_of,
     deciding_again,
     ids_in,
@@ -73,6 +74,7 @@ class Projects:
         self._permissions = Permissions(ownership)
         self._flows = flows
         self._new_id = new_id
+        self._turns = Turns()
 
     async def get(self, project_id: UUID) -> Project:
         """Return a project as the log has it now."""
@@ -115,6 +117,26 @@ class Projects:
         bring: Sequence[NewFlow] = (),
     ) -> Done[Project]:
         """Open a project, with *flows* moved into it and *bring* created in it."""
+        async with self._turns.of(person(actor)):
+            return await self._open_named(
+                actor,
+                name,
+                cause=cause,
+                description=description,
+                flows=flows,
+                bring=bring,
+            )
+
+    async def _open_named(
+        self,
+        actor: Actor,
+        name: str,
+        *,
+        cause: Cause,
+        description: str | None,
+        flows: Sequence[UUID],
+        bring: Sequence[NewFlow],
+    ) -> Done[Project]:
         owner = person(actor)
         moved = await self._permissions.among(actor, "flow", flows)
         for _ in range(NAMING_TRIES):
@@ -132,12 +154,12 @@ class Projects:
                 imported=True,
             )
             try:
-                return await self._open(project, into, drafts, cause=cause)
+                return await self._save_opened(project, into, drafts, cause=cause)
             except ClaimTakenError:
                 continue
         raise ProjectNameTakenError
 
-    async def _open(
+    async def _save_opened(
         self, project: Project, into: Changes, drafts: Drafts, *, cause: Cause
     ) -> Done[Project]:
         saved = await self._store.save(

@@ -179,9 +179,7 @@ class Users:
         attached = together(
             _joined(user, project, first=first),
             await self._passwords.change(user.id, password),
-            await given_along(
-                user, self._environ, vault=self._vault, new_id=self._new_id
-            ),
+            await given_along(user, self._environ, self._vault),
             drafts.attached,
         )
         try:

@@ -164,15 +164,13 @@ PROVIDER_KEYS: Final = {
 """Names in the environment that are worth a variable, and the fields they fill."""
 
 
-async def given_along(
-    user: User, environ: Mapping[str, str], *, vault: Vault, new_id: Callable[[], UUID]
-) -> Attached:
-    """Define what *environ* has of providers' keys for a new user, who may change it."""
+async def given_along(user: User, environ: Mapping[str, str], vault: Vault) -> Attached:
+    """Define what *environ* has of providers' keys for a new user."""
     attached: list[Attached] = []
     for name, field in PROVIDER_KEYS.items():
         if not environ.get(name):
             continue
-        variable = new_id()
+        variable = uuid4()
         sealed = await vault.seal(user.id, VALUE, environ[name])
         user.define_variable(
             variable,

@@ -10,7 +10,7 @@ from litestar import Litestar
 
 from api.app import create_app
 from api.composition import Application
-from tests.api.conftest import Person, drawn
+from tests.api.conftest import Join, Person, drawn
 
 OPEN = {
     "/",
@@ -54,6 +54,12 @@ class Belongings(NamedTuple):
     message: str
 
 
+@pytest.fixture(scope="module")
+async def ada(join: Join) -> Person:
+    """Somebody of these tests alone, for they count what she has."""
+    return await join("ada")
+
+
 def doors(app: Litestar) -> list[Door]:
     return sorted(
         Door(
@@ -72,7 +78,7 @@ def all_doors(application: Application) -> list[Door]:
     return doors(create_app(application))
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 async def hers(ada: Person) -> Belongings:
     flow = await ada.post(
         "/api/v1/flows/",

@@ -2,7 +2,7 @@
 
 import httpx
 
-from tests.api.conftest import PASSWORD, Person, drawn
+from tests.api.conftest import PASSWORD, Join, Person, drawn
 
 
 async def test_the_server_says_that_it_is_well(anybody: httpx.AsyncClient) -> None:
@@ -27,8 +27,9 @@ async def test_without_automatic_sign_in_the_front_end_shows_its_form(
 
 
 async def test_everything_that_the_front_end_asks_at_its_start_is_answered(
-    ada: Person,
+    join: Join,
 ) -> None:
+    ada = await join("newcomer")
     me = (await ada.get("/api/v1/users/whoami")).json()
     assert me["username"] == ada.username
     assert me["is_superuser"] is False

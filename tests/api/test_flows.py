@@ -12,7 +12,7 @@ import httpx
 from api.composition import Application
 from domain.flow.secrets import refs
 from domain.kernel import Json
-from tests.api.conftest import Person, drawn
+from tests.api.conftest import Join, Person, drawn
 
 
 async def created(person: Person, **fields: Any) -> dict[str, Json]:
@@ -24,7 +24,7 @@ async def created(person: Person, **fields: Any) -> dict[str, Json]:
     return flow
 
 
-async def test_a_taken_name_gets_the_next_number(join: Any) -> None:
+async def test_a_taken_name_gets_the_next_number(join: Join) -> None:
     eve = await join("eve")
     names = [(await created(eve, name="Untitled"))["name"] for _ in range(3)]
     odd = await created(eve, name="Untitled (2)")

@@ -8,12 +8,18 @@ import pytest
 
 from api.composition import Application
 from projections.messages.views import MessageRow, MessageViews
-from tests.api.conftest import Person
+from tests.api.conftest import Join, Person
 
 MONITOR = "/api/v1/monitor"
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
+async def ada(join: Join) -> Person:
+    """Somebody of these tests alone, for they count what she has."""
+    return await join("ada")
+
+
+@pytest.fixture(scope="module")
 async def echo(ada: Person) -> str:
     """Ada's flow that answers without a model."""
     flows = (await ada.get("/api/v1/flows/?header_flows=true")).json()
@@ -199,7 +205,7 @@ async def test_builds_and_transactions_tell_of_the_run(
 
 
 async def test_a_deleted_flow_takes_its_messages_along(
-    application: Application, join: Any
+    application: Application, join: Join
 ) -> None:
     eve = await join("eve")
     flows = (await eve.get("/api/v1/flows/?header_flows=true")).json()

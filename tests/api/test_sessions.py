@@ -9,9 +9,15 @@ import jwt
 import pytest
 
 from api.composition import Application
-from tests.api.conftest import PASSWORD, Person, signed_in
+from tests.api.conftest import PASSWORD, Join, Person, signed_in
 
 WHOAMI = "/api/v1/users/whoami"
+
+
+@pytest.fixture(scope="module")
+async def ada(join: Join) -> Person:
+    """Somebody of these tests alone, for they count what she has."""
+    return await join("ada")
 
 
 def bearing(token: str) -> dict[str, str]:
@@ -39,7 +45,7 @@ async def test_a_wrong_password_and_an_unknown_name_read_the_same(
 
 
 async def test_a_new_user_waits_for_approval_where_that_is_asked(
-    root: Person, join: Any, anybody: httpx.AsyncClient, application: Application
+    root: Person, join: Join, anybody: httpx.AsyncClient, application: Application
 ) -> None:
     new = await anybody.post(
         "/api/v1/users/", json={"username": "patient", "password": PASSWORD}
@@ -77,7 +83,7 @@ async def test_a_link_is_not_opened_by_just_anything(
 
 
 async def test_a_refresh_token_is_good_once_and_its_reuse_ends_the_session(
-    join: Any, anybody: httpx.AsyncClient
+    join: Join, anybody: httpx.AsyncClient
 ) -> None:
     eve = await join("eve")
     first = (await sign_in(anybody, eve.username)).json()
@@ -119,7 +125,7 @@ async def test_another_sites_page_cannot_renew_a_session(
 
 
 async def test_signing_out_ends_the_session_on_the_server(
-    join: Any, anybody: httpx.AsyncClient
+    join: Join, anybody: httpx.AsyncClient
 ) -> None:
     eve = await join("eve")
 
@@ -131,7 +137,7 @@ async def test_signing_out_ends_the_session_on_the_server(
 
 
 async def test_another_password_signs_one_out_everywhere(
-    join: Any, address: str
+    join: Join, address: str
 ) -> None:
     eve = await join("eve")
     elsewhere = await signed_in(address, eve.username)
@@ -153,7 +159,7 @@ async def test_another_password_signs_one_out_everywhere(
     await back.aclose()
 
 
-async def test_a_deactivated_user_is_out_at_once(root: Person, join: Any) -> None:
+async def test_a_deactivated_user_is_out_at_once(root: Person, join: Join) -> None:
     eve = await join("eve")
     key = (await eve.post("/api/v1/api_key/", json={"name": "k"})).json()["api_key"]
 
@@ -165,7 +171,7 @@ async def test_a_deactivated_user_is_out_at_once(root: Person, join: Any) -> Non
 
 
 async def test_ten_failures_close_the_door_for_a_while(
-    join: Any, anybody: httpx.AsyncClient, application: Application
+    join: Join, anybody: httpx.AsyncClient, application: Application
 ) -> None:
     eve = await join("eve")
     for _ in range(10):
@@ -232,7 +238,7 @@ async def test_the_cookie_lets_in_on_two_routes_only_and_from_our_page_only(
 
 
 async def test_an_api_key_lets_in_by_header_and_by_query_until_it_is_revoked(
-    join: Any, anybody: httpx.AsyncClient
+    join: Join, anybody: httpx.AsyncClient
 ) -> None:
     eve = await join("eve")
     issued = (await eve.post("/api/v1/api_key/", json={"name": "mine"})).json()

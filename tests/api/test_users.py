@@ -1,12 +1,11 @@
 """Users over HTTP: joining, changing, leaving."""
 
-from typing import Any
 from uuid import uuid4
 
 import httpx
 import pytest
 
-from tests.api.conftest import PASSWORD, Person, drawn
+from tests.api.conftest import PASSWORD, Join, Person, drawn
 
 
 async def test_a_username_is_used_once(ada: Person, anybody: httpx.AsyncClient) -> None:
@@ -51,7 +50,7 @@ async def test_a_profile_is_changed_and_an_unchanged_one_is_not(ada: Person) -> 
 
 
 async def test_a_new_name_signs_in_and_the_old_one_is_free(
-    join: Any, anybody: httpx.AsyncClient
+    join: Join, anybody: httpx.AsyncClient
 ) -> None:
     eve = await join("eve")
     renamed = f"eva-{uuid4().hex[:8]}"
@@ -75,7 +74,7 @@ async def test_people_do_not_set_their_password_in_their_profile(ada: Person) ->
     assert answer.json() == {"detail": "You can't change your password here"}
 
 
-async def test_a_superuser_makes_another(root: Person, join: Any) -> None:
+async def test_a_superuser_makes_another(root: Person, join: Join) -> None:
     eve = await join("eve")
 
     answer = await root.patch(f"/api/v1/users/{eve.id}", json={"is_superuser": True})
@@ -85,7 +84,7 @@ async def test_a_superuser_makes_another(root: Person, join: Any) -> None:
 
 
 async def test_a_deleted_user_is_gone_with_all_that_was_theirs(
-    root: Person, join: Any, anybody: httpx.AsyncClient
+    root: Person, join: Join, anybody: httpx.AsyncClient
 ) -> None:
     eve = await join("eve")
     flow = await eve.post(

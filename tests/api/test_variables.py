@@ -7,7 +7,7 @@ import httpx
 import pytest
 
 from api.composition import Application
-from tests.api.conftest import Person
+from tests.api.conftest import Join, Person
 
 
 async def define(person: Person, **fields: Any) -> httpx.Response:
@@ -15,7 +15,7 @@ async def define(person: Person, **fields: Any) -> httpx.Response:
     return await person.post("/api/v1/variables/", json=body | fields)
 
 
-async def test_a_generic_value_is_shown_and_a_credential_is_not(join: Any) -> None:
+async def test_a_generic_value_is_shown_and_a_credential_is_not(join: Join) -> None:
     eve = await join("eve")
     plain = await define(eve, type="Generic", value="shown")
     secret = await define(eve, type="Credential", value="hidden")

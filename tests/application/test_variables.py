@@ -12,7 +12,7 @@ async def test_a_new_user_has_the_providers_keys_and_nothing_else() -> None:
     user = User.register(uuid4(), username="ada", active=True)
     environ = {"OPENAI_API_KEY": "sk-canary", "GOOGLE_API_KEY": "", "HOME": "/home"}
 
-    attached = await given_along(user, environ, vault=world.vault, new_id=uuid4)
+    attached = await given_along(user, environ, world.vault)
 
     [(variable, defined)] = user.variables.items()
     assert (defined.name, defined.kind) == ("OPENAI_API_KEY", "Credential")

@@ -258,6 +258,10 @@ class Ownership(Protocol):
         """Return the owner of *resource*, if it exists."""
         ...
 
+    async def of_each(self, resources: Sequence[UUID]) -> list[Owned]:
+        """Return the owners of those of *resources* that exist, in no order."""
+        ...
+
     async def in_project(self, project: UUID, kind: str) -> list[UUID]:
         """Return the resources of *kind* that lie in *project*."""
         ...

@@ -15,6 +15,8 @@ class PostgresClaims(Claims):
 
     @override
     async def holder(self, kind: str, key: str) -> UUID | None:
+        if _cannot_be_stored(key):
+            return None
         async with self._pool.connection() as connection:
             found = await connection.execute(
                 "SELECT holder FROM es.claims WHERE kind = %s AND key = %s", [kind, key]
@@ -24,6 +26,8 @@ class PostgresClaims(Claims):
 
     @override
     async def taken(self, kind: str, prefix: str) -> list[str]:
+        if _cannot_be_stored(prefix):
+            return []
         async with self._pool.connection() as connection:
             found = await connection.execute(
                 "SELECT key FROM es.claims WHERE kind = %s AND key >= %s"
@@ -31,3 +35,8 @@ class PostgresClaims(Claims):
                 [kind, prefix, prefix, LIMIT],
             )
             return [key for (key,) in await found.fetchall()]
+
+
+def _cannot_be_stored(key: str) -> bool:
+    """Tell whether no name can read so: texts here hold neither NUL nor half a pair."""
+    return "\0" in key or any("\ud800" <= letter <= "\udfff" for letter in key)

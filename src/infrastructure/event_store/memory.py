@@ -79,6 +79,10 @@ class MemoryOwnership(Ownership):
         return self.rows.get(resource)
 
     @override
+    async def of_each(self, resources: Sequence[UUID]) -> list[Owned]:
+        return [self.rows[one] for one in set(resources) if one in self.rows]
+
+    @override
     async def in_project(self, project: UUID, kind: str) -> list[UUID]:
         return sorted(
             owned.resource

@@ -1,5 +1,6 @@
 """Who owns what, read from PostgreSQL."""
 
+from collections.abc import Sequence
 from typing import override
 from uuid import UUID
 
@@ -21,6 +22,16 @@ class PostgresOwnership(Ownership):
             )
             row = await found.fetchone()
         return Owned(*row) if row else None
+
+    @override
+    async def of_each(self, resources: Sequence[UUID]) -> list[Owned]:
+        async with self._pool.connection() as connection:
+            found = await connection.execute(
+                "SELECT resource, kind, owner, project FROM es.ownership"
+                " WHERE resource = ANY(%s)",
+                [list(resources)],
+            )
+            return [Owned(*row) for row in await found.fetchall()]
 
     @override
     async def in_project(self, project: UUID, kind: str) -> list[UUID]:
