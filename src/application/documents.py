@@ -1,6 +1,6 @@
 """A flow's document on its way in and out: secrets to the vault, canvas aside."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
 from uuid import UUID, uuid4
 
 import msgspec
@@ -55,13 +55,19 @@ class Documents:
         hidden = secrets.hide(bare, previous, lambda _: next(ids)).document
         return Accepted(hidden, canvas, tuple(sealed))
 
-    async def show(self, flow: UUID, document: Json) -> Json:
-        """Return *document* as the editor sees it."""
-        return documents.join(secrets.show(document), await self._canvas.get(flow))
+    async def show(self, each: Mapping[UUID, Json]) -> dict[UUID, Json]:
+        """Return each flow's document as the editor sees it."""
+        return await self._drawn(each, secrets.show)
 
-    async def export(self, flow: UUID, document: Json) -> Json:
-        """Return *document* as a file holds it: without secrets."""
-        return documents.join(secrets.blank(document), await self._canvas.get(flow))
+    async def export(self, each: Mapping[UUID, Json]) -> dict[UUID, Json]:
+        """Return each flow's document as a file holds it: without secrets."""
+        return await self._drawn(each, secrets.blank)
+
+    async def draw_first(self, each: Mapping[UUID, Accepted]) -> None:
+        """Keep the canvas states that came with new flows."""
+        states = {flow: one.canvas for flow, one in each.items() if one.canvas}
+        if states:
+            await self._canvas.put(states)
 
     async def draw(self, flow: UUID, accepted: Accepted, head: Json) -> None:
         """
@@ -73,11 +79,21 @@ class Documents:
         theirs = {node["id"] for node in shape.vertices(head)} - mine
         state = dict(accepted.canvas)
         if theirs:
-            before = (await self._canvas.get(flow)).get("nodes", {})
+            last = (await self._canvas.of_each([flow])).get(flow, {})
+            before = last.get("nodes", {})
             kept = {name: before[name] for name in theirs if name in before}
             state["nodes"] = state.get("nodes", {}) | kept
-        await self._canvas.put(flow, state)
+        await self._canvas.put({flow: state})
 
     async def drop(self, flows: Sequence[UUID]) -> None:
         """Forget the canvas state of *flows*."""
         await self._canvas.drop(flows)
+
+    async def _drawn(
+        self, each: Mapping[UUID, Json], told: Callable[[Json], Json]
+    ) -> dict[UUID, Json]:
+        states = await self._canvas.of_each(list(each)) if each else {}
+        return {
+            flow: documents.join(told(document), states.get(flow, {}))
+            for flow, document in each.items()
+        }

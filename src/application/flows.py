@@ -213,9 +213,8 @@ class Flows:
 
     async def draw(self, drafts: Drafts) -> None:
         """Keep the canvas state that came with drafts, once they are stored."""
-        for flow, accepted in zip(drafts.flows, drafts.accepted, strict=True):
-            if accepted.canvas:
-                await self._documents.draw(flow.id, accepted, flow.document)
+        ids = (flow.id for flow in drafts.flows)
+        await self._documents.draw_first(dict(zip(ids, drafts.accepted, strict=True)))
 
     async def delete(
         self, actor: Actor, flows: Sequence[UUID], *, cause: Cause

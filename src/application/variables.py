@@ -165,7 +165,7 @@ PROVIDER_KEYS: Final = {
 
 
 async def given_along(user: User, environ: Mapping[str, str], vault: Vault) -> Attached:
-    """Define what *environ* has of providers' keys for a new user."""
+    """Define what *environ* has of providers' keys for a new superuser."""
     attached: list[Attached] = []
     for name, field in PROVIDER_KEYS.items():
         if not environ.get(name):

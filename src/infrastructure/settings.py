@@ -202,7 +202,8 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
         ),
     ] = ()
     store_environment_variables: Annotated[
-        bool, says("Give new users variables for the provider keys of the environment.")
+        bool,
+        says("Give new superusers variables for the provider keys of the environment."),
     ] = True
     fallback_to_env_var: Annotated[
         bool, says("Use the environment where a flow names a variable nobody defined.")

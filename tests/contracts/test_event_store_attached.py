@@ -271,16 +271,15 @@ async def test_neighbours_of_a_refused_save_stand(stored: Stored) -> None:
 
 async def test_the_last_canvas_wins(stored: Stored) -> None:
     flow, other = uuid4(), uuid4()
-    assert await stored.canvas.get(flow) == {}
+    assert await stored.canvas.of_each([flow]) == {}
+    last = {"viewport": {"x": 2, "zoom": 0.5}, "name": "ü\x00"}
 
-    await stored.canvas.put(flow, {"viewport": {"x": 1, "zoom": 0.5}})
-    await stored.canvas.put(flow, {"viewport": {"x": 2, "zoom": 0.5}, "name": "ü\x00"})
-    await stored.canvas.put(other, {"viewport": None})
-    assert await stored.canvas.get(flow) == {
-        "viewport": {"x": 2, "zoom": 0.5},
-        "name": "ü\x00",
+    await stored.canvas.put({flow: {"viewport": {"x": 1, "zoom": 0.5}}})
+    await stored.canvas.put({flow: last, other: {"viewport": None}})
+    assert await stored.canvas.of_each([flow, other, uuid4()]) == {
+        flow: last,
+        other: {"viewport": None},
     }
 
     await stored.canvas.drop([flow])
-    assert await stored.canvas.get(flow) == {}
-    assert await stored.canvas.get(other) == {"viewport": None}
+    assert await stored.canvas.of_each([flow, other]) == {other: {"viewport": None}}

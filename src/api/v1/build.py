@@ -15,12 +15,12 @@ from api.polls import Polls
 from api.problems import Refusal
 from api.streams import RunStreams
 from application.execution.flows import FlowsToRun
-from application.execution.inputs import Asked
 from application.names import Name
 from application.permissions import NotFoundError
 from application.ports import Actor, Cause
 from application.runs import Runs
 from domain.kernel import Json
+from domain.run.asked import Asked
 
 type Delivery = Literal["streaming", "polling", "direct"]
 

@@ -112,10 +112,11 @@ def flow_head(facts: Flow | FlowHeader, *, data: Json) -> FlowHead:
     )
 
 
-async def decided(flow: Flow, documents: Documents) -> FlowRead:
-    """Return a flow as the command left it, whatever the views say by now."""
-    data = await documents.show(flow.id, flow.document)
-    return flow_read(flow, data=data, updated_at=datetime.now(UTC))
+async def decided(flows: Sequence[Flow], documents: Documents) -> list[FlowRead]:
+    """Return flows as the command left them, whatever the views say by now."""
+    data = await documents.show({flow.id: flow.document for flow in flows})
+    now = datetime.now(UTC)
+    return [flow_read(flow, data=data[flow.id], updated_at=now) for flow in flows]
 
 
 def seen(document: bytes) -> Json:
@@ -123,17 +124,29 @@ def seen(document: bytes) -> Json:
     return secrets.show(msgspec.json.decode(document))
 
 
-async def shown(row: FlowRow, documents: Documents) -> FlowRead:
-    """Return a flow as the view has it, with its canvas and without secrets."""
-    data = await documents.show(row.id, msgspec.json.decode(row.document))
-    return flow_read(row, data=data, updated_at=row.updated_at)
+async def shown(rows: Sequence[FlowRow], documents: Documents) -> list[FlowRead]:
+    """Return flows as the view has them, with canvas and without secrets."""
+    data = await documents.show(_stored(rows))
+    return [
+        flow_read(row, data=data[row.id], updated_at=row.updated_at) for row in rows
+    ]
 
 
-async def exported(row: FlowRow, documents: Documents) -> dict[str, Any]:
-    """Return a flow as a file holds it."""
-    data = await documents.export(row.id, msgspec.json.decode(row.document))
-    read = flow_read(row, data=data, updated_at=row.updated_at)
-    return msgspec.structs.asdict(read)
+async def exported(
+    rows: Sequence[FlowRow], documents: Documents
+) -> list[dict[str, Any]]:
+    """Return flows as files hold them."""
+    data = await documents.export(_stored(rows))
+    return [
+        msgspec.structs.asdict(
+            flow_read(row, data=data[row.id], updated_at=row.updated_at)
+        )
+        for row in rows
+    ]
+
+
+def _stored(rows: Sequence[FlowRow]) -> dict[UUID, Json]:
+    return {row.id: msgspec.json.decode(row.document) for row in rows}
 
 
 def project_read(project: ProjectRow | Project) -> ProjectRead:

@@ -1,7 +1,6 @@
 """Flows: drawn, saved, listed, uploaded and downloaded."""
 
 import asyncio
-from collections.abc import Sequence
 from typing import Any
 from uuid import UUID
 
@@ -30,8 +29,7 @@ from application.flows import Flows, NewFlow
 from application.permissions import NotFoundError, owns, person
 from application.ports import Actor, Cause
 from application.projects import Projects
-from domain.flow.flow import Flow
-from projections.flows.views import FlowHeader, FlowRow, FlowViews
+from projections.flows.views import FlowHeader, FlowViews
 
 AnyRequest = Request[Any, Any, Any]
 
@@ -67,7 +65,7 @@ class FlowController(Controller):
         await answers.settle(done.position)
         [flow] = done.result
         served.note(actor, flow.id, flow.version)
-        return with_etag(await decided(flow, documents), flow.version)
+        return with_etag((await decided([flow], documents))[0], flow.version)
 
     @post("/batch", status_code=201)
     async def create_many(
@@ -87,7 +85,7 @@ class FlowController(Controller):
         ]
         done = await flows.create(actor, data.flows, projects=homes, cause=cause)
         await answers.settle(done.position)
-        return await _decided(done.result, documents)
+        return await decided(done.result, documents)
 
     @post("/upload", status_code=201)
     async def upload(
@@ -110,7 +108,7 @@ class FlowController(Controller):
             actor, news, projects=[home] * len(news), cause=cause, imported=True
         )
         await answers.settle(done.position)
-        return await _decided(done.result, documents)
+        return await decided(done.result, documents)
 
     @get("/")
     async def many(
@@ -141,7 +139,7 @@ class FlowController(Controller):
                 if project
                 else ([], 0)
             )
-            items = await _shown(rows, documents)
+            items = await shown(rows, documents)
             return await gzipped(
                 request, page_of(items, total=total, page=page, size=size)
             )
@@ -149,7 +147,7 @@ class FlowController(Controller):
             headers = await flow_views.headers(owner, components_only=only)
             return await gzipped(request, [_head(header) for header in headers])
         rows = await flow_views.of_owner(owner, components_only=only)
-        return await gzipped(request, await _shown(rows, documents))
+        return await gzipped(request, await shown(rows, documents))
 
     @get("/basic_examples", opt=PUBLIC)
     async def basic_examples(
@@ -170,7 +168,7 @@ class FlowController(Controller):
         row = await flow_views.public(flow_id)
         if row is None:
             raise Refusal(403, "Flow is not public")
-        return await shown(row, documents)
+        return (await shown([row], documents))[0]
 
     @get("/{flow_id:str}")
     async def one(
@@ -187,7 +185,7 @@ class FlowController(Controller):
         if row is None or not owns(actor, row.owner):
             raise NotFoundError("flow", flow_id)
         served.note(actor, flow_id, row.version)
-        return with_etag(await shown(row, documents), row.version)
+        return with_etag((await shown([row], documents))[0], row.version)
 
     @patch("/{flow_id:str}")
     async def edit(
@@ -211,7 +209,9 @@ class FlowController(Controller):
             cause=cause,
         )
         await answers.settle(done.position)
-        return with_etag(await decided(done.result, documents), done.result.version)
+        return with_etag(
+            (await decided([done.result], documents))[0], done.result.version
+        )
 
     @delete("/{flow_id:str}", status_code=200)
     async def delete_one(
@@ -260,7 +260,7 @@ class FlowController(Controller):
         mine = [row for row in mine if owns(actor, row.owner)]
         if not mine:
             raise Refusal(404, "No flows found.")
-        files = [await exported(row, documents) for row in mine]
+        files = await exported(mine, documents)
         if len(files) == 1:
             return Response(files[0])
         return await asyncio.to_thread(zipped, files, name="langbuilder")
@@ -269,14 +269,6 @@ class FlowController(Controller):
 def with_etag(flow: FlowRead, version: int) -> Response[FlowRead]:
     """Answer with the flow's version, which a later save may send back."""
     return Response(flow, headers={"ETag": f'"{version}"'})
-
-
-async def _decided(flows: Sequence[Flow], documents: Documents) -> list[FlowRead]:
-    return [await decided(flow, documents) for flow in flows]
-
-
-async def _shown(rows: Sequence[FlowRow], documents: Documents) -> list[FlowRead]:
-    return [await shown(row, documents) for row in rows]
 
 
 def _head(header: FlowHeader) -> FlowHead:

@@ -26,7 +26,7 @@ from application.names import Name
 from application.permissions import NotFoundError, owns, person
 from application.ports import Actor, Cause
 from application.projects import FIRST_PROJECT, ProjectChange, Projects
-from projections.flows.views import FlowRow, FlowViews
+from projections.flows.views import FlowViews
 from projections.projects.views import ProjectRow, ProjectViews
 
 AnyRequest = Request[Any, Any, Any]
@@ -101,7 +101,7 @@ class ProjectController(Controller):
         if page is None and size is None:
             rows = await flow_views.of_owner(row.owner, project=row.id)
             return await gzipped(
-                request, project | {"flows": await _read(rows, documents)}
+                request, project | {"flows": await shown(rows, documents)}
             )
         page, size = bounded_page(page or 1, size or 50)
         rows, total = await flow_views.page(
@@ -112,7 +112,7 @@ class ProjectController(Controller):
             search=search,
             is_component=_only(is_component=is_component, is_flow=is_flow),
         )
-        flows = page_of(await _read(rows, documents), total=total, page=page, size=size)
+        flows = page_of(await shown(rows, documents), total=total, page=page, size=size)
         return await gzipped(request, {"folder": project, "flows": flows})
 
     @patch("/{project_id:str}")
@@ -160,7 +160,7 @@ class ProjectController(Controller):
         rows = await flow_views.of_owner(row.owner, project=row.id)
         if not rows:
             raise Refusal(404, "No flows found in project")
-        files = [await exported(flow, documents) for flow in rows]
+        files = await exported(rows, documents)
         return await asyncio.to_thread(zipped, files, name=row.name)
 
     @post("/upload", status_code=201)
@@ -187,7 +187,7 @@ class ProjectController(Controller):
         )
         await answers.settle(done.position)
         rows = await flow_views.of_owner(person(actor), project=done.result.id)
-        return await _read(rows, documents)
+        return await shown(rows, documents)
 
 
 class FolderController(ProjectController):
@@ -202,10 +202,6 @@ async def _mine(actor: Actor, project_id: UUID, views: ProjectViews) -> ProjectR
     if row is None or not owns(actor, row.owner):
         raise NotFoundError("project", project_id)
     return row
-
-
-async def _read(rows: list[FlowRow], documents: Documents) -> list[FlowRead]:
-    return [await shown(row, documents) for row in rows]
 
 
 def _only(*, is_component: bool, is_flow: bool) -> bool | None:

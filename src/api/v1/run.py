@@ -15,11 +15,12 @@ from api.requests import Answers
 from api.streams import RunStreams
 from api.v1.build import UNBUFFERED
 from application.execution.flows import FlowsToRun
-from application.execution.inputs import Asked, InputAndTweakClashError
 from application.names import Name
 from application.permissions import NotFoundError
 from application.ports import Actor, Cause, Contents
 from application.runs import Ended, Runs
+from domain.run.asked import Asked
+from domain.run.tweaks import ConflictingTweakError
 
 EVENT_STREAM = "text/event-stream"
 
@@ -82,7 +83,7 @@ class RunController(Controller):
                 trigger="run_stream" if stream else "run",
                 cause=cause,
             )
-        except InputAndTweakClashError as error:
+        except ConflictingTweakError as error:
             raise Refusal(400, error.sentence) from None
         if stream:
             lines = streams.run_stream(requested.run)

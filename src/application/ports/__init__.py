@@ -323,12 +323,12 @@ class Signals(Protocol):
 class Canvas(Protocol):
     """Canvas state of flows: last value wins, outside history."""
 
-    async def get(self, flow: UUID) -> dict[str, Json]:
-        """Return what was last put for *flow*, or an empty object."""
+    async def of_each(self, flows: Sequence[UUID]) -> dict[UUID, dict[str, Json]]:
+        """Return what was last put for each of *flows*, where anything was."""
         ...
 
-    async def put(self, flow: UUID, state: dict[str, Json]) -> None:
-        """Keep *state* for *flow*."""
+    async def put(self, states: Mapping[UUID, dict[str, Json]]) -> None:
+        """Keep a state for each flow."""
         ...
 
     async def drop(self, flows: Sequence[UUID]) -> None:

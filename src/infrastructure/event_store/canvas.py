@@ -1,6 +1,6 @@
 """Where things lie on a flow's canvas, in PostgreSQL: the last value wins."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import override
 from uuid import UUID
 
@@ -16,22 +16,27 @@ class PostgresCanvas(Canvas):
         self._pool = database.pool
 
     @override
-    async def get(self, flow: UUID) -> dict[str, Json]:
+    async def of_each(self, flows: Sequence[UUID]) -> dict[UUID, dict[str, Json]]:
         async with self._pool.connection() as connection:
             found = await connection.execute(
-                "SELECT state::text FROM es.canvas WHERE flow = %s", [flow]
+                "SELECT flow, state::text FROM es.canvas WHERE flow = ANY (%s::uuid[])",
+                [list(flows)],
             )
-            row = await found.fetchone()
-        return msgspec.json.decode(row[0], type=dict[str, Json]) if row else {}
+            return {
+                flow: msgspec.json.decode(state, type=dict[str, Json])
+                for flow, state in await found.fetchall()
+            }
 
     @override
-    async def put(self, flow: UUID, state: dict[str, Json]) -> None:
+    async def put(self, states: Mapping[UUID, dict[str, Json]]) -> None:
+        encoded = [msgspec.json.encode(state).decode() for state in states.values()]
         async with self._pool.connection() as connection:
             await connection.execute(
-                "INSERT INTO es.canvas (flow, state) VALUES (%s, %s::json)"
-                " ON CONFLICT (flow) DO UPDATE"
+                "INSERT INTO es.canvas (flow, state)"
+                " SELECT flow, state::json FROM unnest(%s::uuid[], %s::text[])"
+                " AS i(flow, state) ON CONFLICT (flow) DO UPDATE"
                 " SET state = excluded.state, updated_at = clock_timestamp()",
-                [flow, msgspec.json.encode(state).decode()],
+                [list(states), encoded],
             )
 
     @override

@@ -7,6 +7,8 @@ from application.ports import Claims
 from infrastructure.postgres import Database
 
 LIMIT = 10_000
+LAST = chr(0x10FFFF)
+"""What sorts after every other letter."""
 
 
 class PostgresClaims(Claims):
@@ -30,9 +32,11 @@ class PostgresClaims(Claims):
             return []
         async with self._pool.connection() as connection:
             found = await connection.execute(
+                # The upper bound keeps the index scan within the prefix; texts of
+                # this column compare by code point.
                 "SELECT key FROM es.claims WHERE kind = %s AND key >= %s"
-                " AND starts_with(key, %s) ORDER BY key LIMIT %s",
-                [kind, prefix, prefix, LIMIT],
+                " AND key < %s ORDER BY key LIMIT %s",
+                [kind, prefix, prefix + LAST, LIMIT],
             )
             return [key for (key,) in await found.fetchall()]
 

@@ -1,6 +1,6 @@
 """The event store that forgets when the process ends, with the rules of the real."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from datetime import UTC, datetime
 from typing import Any, override
 from uuid import UUID
@@ -117,12 +117,12 @@ class MemoryCanvas(Canvas):
         self.rows: dict[UUID, dict[str, Json]] = {}
 
     @override
-    async def get(self, flow: UUID) -> dict[str, Json]:
-        return self.rows.get(flow, {})
+    async def of_each(self, flows: Sequence[UUID]) -> dict[UUID, dict[str, Json]]:
+        return {flow: self.rows[flow] for flow in flows if flow in self.rows}
 
     @override
-    async def put(self, flow: UUID, state: dict[str, Json]) -> None:
-        self.rows[flow] = state
+    async def put(self, states: Mapping[UUID, dict[str, Json]]) -> None:
+        self.rows.update(states)
 
     @override
     async def drop(self, flows: Sequence[UUID]) -> None:
