@@ -14,6 +14,7 @@ from litestar.datastructures import UploadFile
 
 from api.problems import Refusal
 from application.flows import NewFlow, from_file
+from application.names import Name
 from domain.kernel import Json
 
 ZIP: Final = "application/x-zip-compressed"
@@ -63,6 +64,7 @@ def project_in(content: Json) -> ProjectFile:
     description = content.get("folder_description") or content.get("description")
     if not isinstance(name, str) or not isinstance(description, str | None):
         raise Refusal(422, "The project's name and description are texts")
+    name = msgspec.convert(name, Name)
     return ProjectFile(name, description, flows_in({"flows": content["flows"]}))
 
 

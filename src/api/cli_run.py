@@ -13,6 +13,7 @@ from typing import override
 
 import click
 import uvicorn
+import uvloop
 
 from api.app import create_app
 from api.cli_output import Complaint, console
@@ -39,7 +40,10 @@ def run(host: str | None, port: int | None, data_dir: Path | None) -> None:
     """Start the server: database, API and page."""
     settings = chosen(host=host, port=port, data_dir=data_dir)
     _log(settings)
-    with _listening(settings) as listener, asyncio.Runner() as runner:
+    with (
+        _listening(settings) as listener,
+        asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner,
+    ):
         runner.run(_Run(settings, listener).until_stopped())
 
 

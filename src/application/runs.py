@@ -11,7 +11,6 @@ import msgspec
 from application.commands import answer_of, ids_in, part_of
 from application.execution.crew import CANCELS, Crew
 from application.execution.flows import FlowToRun
-from application.execution.inputs import Asked
 from application.execution.journal import Journal
 from application.execution.keeper import Keeper
 from application.execution.preparation import Preparation, Prepared
@@ -38,6 +37,7 @@ from application.ports import (
 )
 from application.ports.components import Components
 from domain.kernel import ContentRef, DomainError, Json
+from domain.run.asked import Asked
 from domain.run.events import RunFailed, Trigger
 from domain.run.graph import GraphError
 from domain.run.run import Run, Status
@@ -108,6 +108,7 @@ class Runs:
             history=history,
             variables=variables,
             threads=Threads(store, claims),
+            claims=claims,
             now=now,
             limits=limits,
         )

@@ -1,11 +1,13 @@
 """The one way to PostgreSQL: a pool for our own SQL, an engine for read models."""
 
+import select
 from typing import Any, Self
 
 from psycopg import AsyncConnection
 from psycopg.conninfo import conninfo_to_dict, make_conninfo
 from psycopg_pool import AsyncConnectionPool
-from sqlalchemy import URL
+from sqlalchemy import URL, event
+from sqlalchemy.exc import DisconnectionError
 from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine
 
 type Pool = AsyncConnectionPool[AsyncConnection[tuple[Any, ...]]]
@@ -16,6 +18,8 @@ CONNECT_TIMEOUT = 10
 """Seconds."""
 TCP_USER_TIMEOUT = 15_000
 """Milliseconds that sent data may stay unanswered before the connection is lost."""
+KEEPALIVES_IDLE = 30
+"""Seconds of silence after which the system asks whether the other side is there."""
 
 
 class Database:
@@ -43,7 +47,7 @@ class Database:
             min_size=1,
             max_size=pool_size,
             open=False,
-            check=AsyncConnectionPool.check_connection,  # the server may have restarted
+            check=_check,
             kwargs={"autocommit": True},
             name=NAME,
         )
@@ -53,8 +57,9 @@ class Database:
             await pool.close()
             raise
         engine = create_async_engine(
-            sqlalchemy_url(dsn), pool_size=pool_size, max_overflow=0, pool_pre_ping=True
+            sqlalchemy_url(dsn), pool_size=pool_size, max_overflow=0
         )
+        event.listen(engine.sync_engine, "checkout", _check_checkout)
         return cls(
             dsn=dsn, migration_dsn=migration_dsn or dsn, pool=pool, engine=engine
         )
@@ -63,6 +68,28 @@ class Database:
         """Return every connection and close it."""
         await self.engine.dispose()
         await self.pool.close()
+
+
+async def _check(connection: AsyncConnection[tuple[Any, ...]]) -> None:
+    """
+    Refuse a connection that was lost while it waited, for the server has restarted.
+
+    An idle server says nothing. Only where something came unasked, which is its
+    farewell as a rule, does it take a round trip to know.
+    """
+    if _spoke(connection.pgconn.socket):
+        await AsyncConnectionPool.check_connection(connection)
+
+
+def _check_checkout(connection: Any, _record: object, _proxy: object) -> None:
+    if _spoke(connection.driver_connection.pgconn.socket):
+        raise DisconnectionError
+
+
+def _spoke(socket: int) -> bool:
+    poll = select.poll()
+    poll.register(socket, select.POLLIN)
+    return bool(poll.poll(0))
 
 
 def connection_string(dsn: str) -> str:
@@ -74,6 +101,7 @@ def connection_string(dsn: str) -> str:
         application_name=NAME,
         options=options,
         connect_timeout=given.get("connect_timeout") or CONNECT_TIMEOUT,
+        keepalives_idle=given.get("keepalives_idle") or KEEPALIVES_IDLE,
         tcp_user_timeout=given.get("tcp_user_timeout") or TCP_USER_TIMEOUT,
     )
 

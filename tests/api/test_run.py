@@ -157,6 +157,28 @@ async def test_an_input_and_a_tweak_may_not_say_the_same() -> None:
     assert answer.json()["detail"].startswith("If you pass an input_value")
 
 
+async def test_attack_a3_a_tweak_of_source_code_is_refused() -> None:
+    lab = Lab()
+    async with serving(lab) as client:
+        flow = await lab.add(lab.echo())
+        answers = [
+            await client.post(f"/run/{flow}", json={"tweaks": tweaks})
+            for tweaks in (
+                {"ChatInput-a": {"code": "import os"}},
+                {"Chat Input": {"code": {"value": "import os"}}},
+                {"code": "import os"},
+            )
+        ]
+        log = await lab.store.read_log("runs")
+
+    for answer in answers:
+        assert answer.status_code == 400
+        assert answer.json()["detail"] == (
+            "The source code of a component cannot be changed by a tweak: code"
+        )
+    assert log == []
+
+
 async def test_bad_requests_are_refused_before_anything_runs() -> None:
     lab = Lab()
     async with serving(lab) as client:

@@ -12,7 +12,6 @@ import msgspec
 from api.chat_events import content_of
 from api.streams import RunStreams
 from application.execution.flows import StoredFlows
-from application.execution.inputs import Asked
 from application.execution.variables import OwnersVariables
 from application.permissions import Permissions
 from application.ports import (
@@ -30,6 +29,7 @@ from application.ports.components import Component, Components, Invocation
 from application.runs import Limits, Runs
 from domain.flow.flow import Flow
 from domain.kernel import Json
+from domain.run.asked import Asked
 from domain.run.run import Run
 from domain.run.values import Message, Value
 from domain.thread.events import MessagePosted

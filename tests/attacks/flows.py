@@ -12,7 +12,7 @@ from tests.api.runs_server import frames
 COMPONENTS = BuiltinComponents()
 
 
-def echo(**fields: Json) -> dict[str, Any]:
+def echo(template: str = "") -> dict[str, Any]:
     """What is said goes into a template and comes back."""
     drawing = Drawing(COMPONENTS)
     heard = drawing.place("ChatInput-a", "ChatInput", (0, 0))
@@ -20,12 +20,15 @@ def echo(**fields: Json) -> dict[str, Any]:
         "Prompt Template-b",
         "Prompt Template",
         (1, 0),
-        **({"template": "<{message}>"} | fields),
+        template="<{message}>",
     )
     answer = drawing.place("ChatOutput-c", "ChatOutput", (2, 0))
     drawing.connect(heard, "message", prompt, "message")
     drawing.connect(prompt, "prompt", answer, "input_value")
-    return dict(drawing.document())
+    document = dict(drawing.document())
+    if template:
+        field(document, "Prompt Template-b", "template")["value"] = template
+    return document
 
 
 def asking(**fields: Json) -> dict[str, Any]:

@@ -5,13 +5,9 @@ from typing import Any
 
 import pytest
 
-from domain.run.tweaks import (
-    ConflictingTweakError,
-    ForbiddenTweakError,
-    apply_inputs,
-    apply_tweaks,
-    check_tweaks,
-)
+from domain.run.asked import Asked
+from domain.run.graph import Graph
+from domain.run.tweaks import ConflictingTweakError, ForbiddenTweakError, templates
 from tests.domain.documents import component, edge, vertex
 
 
@@ -30,72 +26,86 @@ DOCUMENT: dict[str, Any] = {
             extra={"type": "NestedDict", "value": {}},
             path={"type": "file", "value": "", "file_path": ""},
             code={"type": "code", "value": "import os"},
+            python={"type": "code", "value": "1"},
         ),
     ],
     "edges": [],
 }
+GROUPED: dict[str, Any] = {"nodes": [vertex("Group-1")], "edges": []}
+GROUPED["nodes"][0]["data"]["node"]["flow"] = {"data": DOCUMENT}
 
 
-def held(document: Any, name: str, field: str) -> dict[str, Any]:
-    for node in document["nodes"]:
-        if node["id"] == name:
-            found: dict[str, Any] = node["data"]["node"]["template"][field]
-            return found
-    raise AssertionError(name)
+def filled(document: Any = DOCUMENT, **asked: Any) -> dict[str, Any]:
+    """Return the templates of *document* for a request, in the session "s"."""
+    return templates(Graph.of(document), Asked(**asked), session="s")
 
 
 @pytest.mark.parametrize("key", ["Model-1", "Model"])
 def test_a_vertex_is_tweaked_by_id_or_display_name(key: str) -> None:
     before = copy.deepcopy(DOCUMENT)
-    tweaked = apply_tweaks(DOCUMENT, {key: {"model_name": "b", "none": 1}})
+    given = filled(tweaks={key: {"model_name": "b", "none": 1}})
 
-    assert held(tweaked, "Model-1", "model_name") == {
+    assert given["Model-1"]["model_name"] == {
         "type": "str",
         "value": "b",
         "load_from_db": True,
     }
+    assert "none" not in given["Model-1"]
     assert before == DOCUMENT
 
 
 def test_an_object_sets_several_attributes() -> None:
     change = {"value": "x", "load_from_db": False}
-    tweaked = apply_tweaks(DOCUMENT, {"Model-1": {"model_name": change}})
+    given = filled(tweaks={"Model-1": {"model_name": change}})
 
-    assert held(tweaked, "Model-1", "model_name") == {"type": "str"} | change
+    assert given["Model-1"]["model_name"] == {"type": "str"} | change
 
 
-def test_any_other_value_is_set_everywhere() -> None:
-    tweaked = apply_tweaks(DOCUMENT, {"input_value": "all"})
+def test_any_other_value_is_set_everywhere_but_where_a_vertex_has_its_own() -> None:
+    own = {"TextInput-1": {"input_value": "mine"}}
+    given = filled(tweaks={"input_value": "all"} | own)
 
-    assert held(tweaked, "ChatInput-1", "input_value")["value"] == "all"
-    assert held(tweaked, "TextInput-1", "input_value")["value"] == "all"
+    assert given["ChatInput-1"]["input_value"]["value"] == "all"
+    assert given["TextInput-1"]["input_value"]["value"] == "mine"
 
 
 def test_streaming_follows_the_request_unless_tweaked() -> None:
     own = {"Model-1": {"stream": False}}
 
-    assert held(apply_tweaks(DOCUMENT, {}, stream=True), "Model-1", "stream")["value"]
-    assert not held(apply_tweaks(DOCUMENT, own, stream=True), "Model-1", "stream")[
+    assert filled(stream=True)["Model-1"]["stream"]["value"]
+    assert not filled(stream=True, tweaks=own)["Model-1"]["stream"]["value"]
+    assert not filled(stream=True, tweaks={"stream": False})["Model-1"]["stream"][
         "value"
     ]
 
 
-def test_files_and_nested_objects_are_set_in_their_own_way() -> None:
-    tweaked = apply_tweaks(
-        DOCUMENT, {"Model-1": {"path": "f/a.txt", "extra": '{"a": 1}'}}
-    )
+@pytest.mark.parametrize("path", ["f/a.txt", {"value": "f/a.txt"}])
+def test_files_and_nested_objects_are_set_in_their_own_way(path: Any) -> None:
+    given = filled(tweaks={"Model-1": {"path": path, "extra": '{"a": 1}'}})
 
-    assert held(tweaked, "Model-1", "path")["file_path"] == "f/a.txt"
-    assert held(tweaked, "Model-1", "extra")["value"] == {"a": 1}
+    assert given["Model-1"]["path"]["file_path"] == "f/a.txt"
+    assert given["Model-1"]["extra"]["value"] == {"a": 1}
 
 
 @pytest.mark.parametrize(
     "tweaks",
-    [{"Model-1": {"code": "x"}}, {"Model": {"code": {"value": "x"}}}, {"code": "x"}],
+    [
+        {"Model-1": {"code": "x"}},
+        {"Model": {"code": {"value": "x"}}},
+        {"Model-1": {"python": "x"}},
+        {"Group-1": {"code_Model-1": "x"}},
+        {"ChatInput-1": {"code": "x"}},
+        {"nobody": {"code": "x"}},
+        {"code": "x"},
+    ],
 )
 def test_source_code_is_not_tweaked(tweaks: dict[str, Any]) -> None:
-    with pytest.raises(ForbiddenTweakError):
-        apply_tweaks(DOCUMENT, tweaks)
+    with pytest.raises(ForbiddenTweakError) as refused:
+        filled(tweaks=tweaks)
+
+    assert refused.value.sentence.startswith(
+        "The source code of a component cannot be changed by a tweak: "
+    )
 
 
 @pytest.mark.parametrize(
@@ -106,9 +116,9 @@ def test_an_input_is_given_once(kind: str, key: str) -> None:
     tweaks = {key: {"input_value": "x"}}
 
     with pytest.raises(ConflictingTweakError):
-        check_tweaks(DOCUMENT, tweaks, input_value="y", input_type=kind)
-    check_tweaks(DOCUMENT, tweaks, input_value=None, input_type=kind)
-    check_tweaks(DOCUMENT, tweaks, input_value="y", input_type="any")
+        filled(tweaks=tweaks, input_value="y", input_type=kind)
+    filled(tweaks=tweaks, input_type=kind)
+    filled(tweaks=tweaks, input_value="y", input_type="any")
 
 
 @pytest.mark.parametrize(
@@ -118,29 +128,33 @@ def test_an_input_is_given_once(kind: str, key: str) -> None:
 def test_an_input_goes_to_the_vertices_of_its_type(
     kind: str, chat: str, text: str
 ) -> None:
-    given = apply_inputs(
-        DOCUMENT, session="s", input_value="hi", input_type=kind, whole_run=True
-    )
+    given = filled(input_value="hi", input_type=kind, whole_run=True)
 
-    assert held(given, "ChatInput-1", "input_value")["value"] == chat
-    assert held(given, "TextInput-1", "input_value")["value"] == text
+    assert given["ChatInput-1"]["input_value"]["value"] == chat
+    assert given["TextInput-1"]["input_value"]["value"] == text
+
+
+def test_the_editor_speaks_to_the_chat() -> None:
+    given = filled(input_value="hi", input_type="text")
+
+    assert given["ChatInput-1"]["input_value"]["value"] == "hi"
+    assert given["TextInput-1"]["input_value"]["value"] == "old"
 
 
 def test_an_input_can_be_meant_for_one_component() -> None:
-    given = apply_inputs(
-        DOCUMENT, session="s", input_value="hi", components=["TextInput-1"]
-    )
+    given = filled(input_value="hi", components=("TextInput-1",))
 
-    assert held(given, "ChatInput-1", "input_value")["value"] == ""
-    assert held(given, "TextInput-1", "input_value")["value"] == "hi"
+    assert given["ChatInput-1"]["input_value"]["value"] == ""
+    assert given["TextInput-1"]["input_value"]["value"] == "hi"
 
 
 @pytest.mark.parametrize(("whole_run", "other"), [(False, "mine"), (True, "s")])
 def test_only_a_run_of_the_api_overwrites_sessions(whole_run: bool, other: str) -> None:
-    given = apply_inputs(DOCUMENT, session="s", whole_run=whole_run)
+    given = filled(whole_run=whole_run)
 
-    assert held(given, "ChatInput-1", "session_id")["value"] == "s"
-    assert held(given, "TextInput-1", "session_id")["value"] == other
+    assert given["ChatInput-1"]["session_id"]["value"] == "s"
+    assert given["TextInput-1"]["session_id"]["value"] == other
+    assert "session_id" not in given["Model-1"]
 
 
 def test_what_an_edge_feeds_is_left_alone() -> None:
@@ -151,27 +165,24 @@ def test_what_an_edge_feeds_is_left_alone() -> None:
             edge("A-1", "ChatInput-1", field="session_id"),
         ],
     }
-    given = apply_inputs(
-        document, session="s", input_value="hi", input_type="any", whole_run=True
-    )
+    given = filled(document, input_value="hi", input_type="any", whole_run=True)
 
-    assert held(given, "TextInput-1", "input_value")["value"] == "old"
-    assert held(given, "ChatInput-1", "session_id")["value"] == ""
+    assert given["TextInput-1"]["input_value"]["value"] == "old"
+    assert given["ChatInput-1"]["session_id"]["value"] == ""
 
 
 def test_files_go_to_the_chat_input() -> None:
-    given = apply_inputs(DOCUMENT, session="s", files=["f/a.png"])
+    given = filled(files=("f/a.png",))
 
-    assert held(given, "ChatInput-1", "files")["file_path"] == ["f/a.png"]
+    assert given["ChatInput-1"]["files"]["file_path"] == ["f/a.png"]
 
 
-def test_vertices_inside_groups_are_reached() -> None:
-    group = vertex("Group-1")
-    group["data"]["node"]["flow"] = {"data": DOCUMENT}
-    whole = {"nodes": [group], "edges": []}
-    tweaked = apply_tweaks(whole, {"Model-1": {"model_name": "b"}})
-    given = apply_inputs(tweaked, session="s", input_value="hi")
+@pytest.mark.parametrize(
+    "tweaks",
+    [{"Model-1": {"model_name": "b"}}, {"Group-1": {"model_name_Model-1": "b"}}],
+)
+def test_vertices_inside_groups_are_reached(tweaks: dict[str, Any]) -> None:
+    given = filled(GROUPED, tweaks=tweaks, input_value="hi")
 
-    inside = given["nodes"][0]["data"]["node"]["flow"]["data"]
-    assert held(inside, "Model-1", "model_name")["value"] == "b"
-    assert held(inside, "ChatInput-1", "input_value")["value"] == "hi"
+    assert given["Model-1"]["model_name"]["value"] == "b"
+    assert given["ChatInput-1"]["input_value"]["value"] == "hi"

@@ -2,7 +2,7 @@
 
 import ast
 from collections.abc import Mapping
-from typing import Any, Protocol
+from typing import Annotated, Any, Final, Protocol
 
 import msgspec
 from litestar import Controller, Request, Response, get, post
@@ -15,6 +15,8 @@ from application.ports.components import Component, UnknownComponentError
 from domain.kernel import DomainError, Json
 
 AnyRequest = Request[Any, Any, Any]
+
+LONGEST_CODE: Final = 400_000  # characters; parsing keeps everybody else waiting
 
 
 class Recognising(Protocol):
@@ -65,7 +67,7 @@ class Prompt(msgspec.Struct, frozen=True, kw_only=True):
 class Code(msgspec.Struct, frozen=True, kw_only=True):
     """Code to be looked over."""
 
-    code: str
+    code: Annotated[str, msgspec.Meta(max_length=LONGEST_CODE)]
 
 
 class ComponentController(Controller):

@@ -4,10 +4,10 @@ from collections.abc import Mapping
 
 import msgspec
 
-from application.execution.inputs import Asked
 from application.execution.outcome import answer
 from application.execution.script import Script
 from domain.kernel import Json
+from domain.run.asked import Asked
 from domain.run.graph import VertexInfo
 from domain.run.values import Value
 

@@ -55,6 +55,7 @@ class Call:
         self.logs: dict[str, list[Log]] = {}
         self.stopped: list[str] = []
         self.pure = True
+        self.frozen = False
         self.fields: Mapping[str, Value] = {}
         self.feeds: Mapping[str, Sequence[Feed]] = {}
         self._stage = stage
@@ -66,6 +67,10 @@ class Call:
     @property
     def vertex(self) -> str:
         return self._vertex
+
+    @property
+    def type(self) -> str:
+        return self._script.vertex(self._vertex).type
 
     @property
     def node(self) -> Mapping[str, Json]:

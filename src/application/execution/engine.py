@@ -3,6 +3,7 @@
 import asyncio
 import time
 from collections.abc import Mapping, Sequence
+from functools import partial
 from typing import override
 
 import msgspec
@@ -16,6 +17,7 @@ from application.execution.failures import (
     failure_of,
     scrubbed,
 )
+from application.execution.frozen import Frozen
 from application.execution.inlets import Inlets
 from application.execution.journal import (
     FROM_OUTSIDE,
@@ -59,6 +61,7 @@ class Execution(Stage):
         self._progress = Progress(script.graph, script.plan)
         self._journal = journal
         self._inlets = Inlets(script, world.variables)
+        self._frozen = Frozen(world)
         self._turn = asyncio.Lock()
         self._room = asyncio.Semaphore(world.limits.vertices_at_once)
         self._group: asyncio.TaskGroup | None = None
@@ -98,17 +101,13 @@ class Execution(Stage):
             info = self.script.vertex(vertex)
             call = Call(self, vertex)
             try:
-                component = self.world.components.of(info.type)
-                if not component.pure:
-                    await self._journal.write(_starts(vertex))
-                call.pure = component.pure
-                call.fields, call.feeds = await self._inlets.of(vertex)
-                outputs = await self._compute(component, call)
+                outputs = await self._outputs(call)
                 content = outcome.built(
                     info.type,
                     outputs,
                     logs=call.logs,
                     seconds=time.perf_counter() - began,
+                    frozen=call.frozen,
                 )
             except FROM_OUTSIDE:
                 raise
@@ -118,7 +117,20 @@ class Execution(Stage):
             else:
                 await self._built(call, outputs, content)
 
+    async def _outputs(self, call: Call) -> Mapping[str, Value]:
+        """Return what a vertex comes to: now, or before if it is frozen."""
+        component = self.world.components.of(call.type)
+        call.fields, call.feeds = await self._inlets.of(call.vertex)
+        circles = self.script.graph.circles
+        if self.script.vertex(call.vertex).frozen and call.vertex not in circles:
+            build = partial(self._compute, component, call)
+            return await self._frozen.of(call, build)
+        return await self._compute(component, call)
+
     async def _compute(self, component: Component, call: Call) -> Mapping[str, Value]:
+        if not component.pure:
+            await self._journal.write(_starts(call.vertex))
+            call.pure = False
         seconds = self.world.limits.vertex_timeout
         limit = asyncio.timeout(seconds)
         try:
@@ -151,6 +163,7 @@ class Execution(Stage):
                     inactivated=follows.inactivated,
                     stopped=follows.stopped,
                     duration_ms=round(content["data"]["timedelta"] * 1000),
+                    frozen=call.frozen,
                 )
 
             if call.pure:

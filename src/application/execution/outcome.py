@@ -155,6 +155,7 @@ def built(
     *,
     logs: Mapping[str, Sequence[Log]],
     seconds: float,
+    frozen: bool = False,
 ) -> dict[str, Json]:
     """Return ``{"params", "data"}`` of a vertex that was carried out, uncut."""
     said = said_by(outputs) if type_name in CHAT else None
@@ -177,7 +178,7 @@ def built(
             "artifacts": artifacts,
             "timedelta": seconds,
             "duration": duration_text(seconds),
-            "used_frozen_result": False,
+            "used_frozen_result": frozen,
         },
     }
 
@@ -222,7 +223,7 @@ def answer(
         "duration": None,
         "component_display_name": display_name,
         "component_id": vertex,
-        "used_frozen_result": False,
+        "used_frozen_result": data["used_frozen_result"],
     }
 
 

@@ -7,7 +7,6 @@ import msgspec
 
 from application.documents import PASSWORD_FIELD
 from application.execution.flows import FlowToRun
-from application.execution.inputs import Asked, check_tweaks
 from application.execution.script import Script
 from application.ports import (
     Attached,
@@ -23,6 +22,7 @@ from application.ports.components import RunFacts
 from domain.flow import document as documents
 from domain.flow import secrets
 from domain.kernel import ContentRef, DomainError, Json
+from domain.run.asked import Asked
 from domain.run.events import Trigger
 from domain.run.graph import Graph, GraphError
 from domain.run.run import Run
@@ -99,7 +99,6 @@ class Preparation:
         cause: Cause,
     ) -> Prepared:
         """Return the run of *flow*, or of the unsaved *document* that came along."""
-        check_tweaks(asked)
         session = _checked(asked.session) or str(flow.id)
         bare, kept, unsaved = flow.document, _PutAway({}), None
         if document is not None:

@@ -5,14 +5,23 @@ from datetime import datetime
 
 import msgspec
 
-from application.execution.inputs import Asked, Slot, Template, fields_of, prepared
+from application.execution.inputs import fields_of
 from application.execution.threads import Threads
 from application.execution.variables import VariableValues
-from application.ports import Cause, Contents, EventStore, MessageHistory, Signals
+from application.ports import (
+    Cause,
+    Claims,
+    Contents,
+    EventStore,
+    MessageHistory,
+    Signals,
+)
 from application.ports.components import Components, Feed, RunFacts
 from domain.kernel import Json
+from domain.run.asked import Asked
 from domain.run.graph import Graph, VertexInfo
 from domain.run.schedule import Plan
+from domain.run.tweaks import Template, templates
 
 CHAT_OUTPUT = "ChatOutput"
 MODEL_FIELDS = ("model_name", "model_id", "model")
@@ -40,6 +49,7 @@ class World(msgspec.Struct, frozen=True, kw_only=True):
     history: MessageHistory
     variables: VariableValues
     threads: Threads
+    claims: Claims
     now: Callable[[], datetime]
     limits: Limits
 
@@ -63,11 +73,7 @@ class Script:
         self.facts = facts
         self.cause = cause
         self.secrets = secrets
-        self._templates = prepared(
-            [_slot(graph, vertex) for vertex in graph.vertices.values()],
-            asked,
-            facts.session,
-        )
+        self._templates = templates(graph, asked, session=facts.session)
 
     def vertex(self, vertex: str) -> VertexInfo:
         """Return what the graph knows of a vertex."""
@@ -118,14 +124,3 @@ class Script:
     def _on(self, vertex: str, field: str) -> bool:
         held = self.template(vertex).get(field)
         return isinstance(held, Mapping) and bool(held.get("value"))
-
-
-def _slot(graph: Graph, vertex: VertexInfo) -> Slot:
-    wired = (edge.target_field for edge in graph.incoming[vertex.id])
-    return Slot(
-        id=vertex.id,
-        display_name=vertex.display_name,
-        is_input=vertex.is_input,
-        template=vertex.template,
-        wired=frozenset(wired),
-    )

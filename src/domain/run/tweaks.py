@@ -1,23 +1,23 @@
 """What a request changes of a flow for one run: tweaks, its input, its session."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from typing import override
 
 import msgspec
 
 from domain.kernel import DomainError, Json
+from domain.run.asked import Asked
 from domain.run.graph import Graph, VertexInfo
 
 INPUT, SESSION, FILES, CODE = "input_value", "session_id", "files", "code"
 _CHATS = {"chat": ("ChatInput", "Chat Input"), "text": ("TextInput", "Text Input")}
-_MAX_GROUPS = 40
 
-type Field = dict[str, Json]
-type Template = dict[str, Json]
+type Field = Mapping[str, Json]
+type Template = Mapping[str, Json]
 
 
 class ConflictingTweakError(DomainError):
-    """The request gives its input twice."""
+    """A tweak sets the same field as the input of the request."""
 
     @property
     @override
@@ -30,143 +30,110 @@ class ConflictingTweakError(DomainError):
 
 
 class ForbiddenTweakError(DomainError):
-    """The source code of a component cannot be tweaked."""
+    """The source code of a component cannot be changed by a tweak."""
 
 
-def check_tweaks(
-    document: Json,
-    tweaks: Mapping[str, Json],
-    *,
-    input_value: Json = None,
-    input_type: str = "chat",
-) -> None:
+def check_tweaks(graph: Graph, asked: Asked) -> None:
     """Refuse tweaks of source code, and those that contradict the request's input."""
-    code = {CODE}
-    _each_template(document, lambda _, template: _note_code(template, code))
-    for key, tweak in tweaks.items():
+    if not asked.tweaks:
+        return
+    code = _code_in(graph)
+    marks = _CHATS.get(asked.input_type, ())
+    for key, tweak in asked.tweaks.items():
         fields = tweak if isinstance(tweak, Mapping) else {key: tweak}
         if forbidden := code & fields.keys():
             raise ForbiddenTweakError(min(forbidden))
-        named = any(mark in key for mark in _CHATS.get(input_type, ()))
-        if named and input_value is not None and INPUT in fields and fields is tweak:
+        twice = fields is tweak and INPUT in tweak and asked.input_value is not None
+        if twice and any(mark in key for mark in marks):
             raise ConflictingTweakError
 
 
-def apply_tweaks(
-    document: Json, tweaks: Mapping[str, Json], *, stream: bool | None = None
-) -> Json:
+def templates(graph: Graph, asked: Asked, *, session: str) -> dict[str, Template]:
     """
-    Return the document with fields set as *tweaks* say.
+    Return each vertex's template with tweaks, session and input put in.
 
-    A key is a vertex's id or display name (of several the last), and its value an
-    object of fields; any other value is set wherever a field has the key's name.
-    *stream* is such a value where the tweaks do not speak of it.
+    A tweak's key is a vertex's id or display name (of several the last), or a
+    group's id, and its value an object of fields; any other value is set wherever a
+    field has the key's name, unless a vertex has a tweak of its own for it.
+
+    A run of the API overwrites every vertex's session, and its ``input_type``
+    chooses the input vertices by their ids; a run of the editor fills in sessions
+    that are empty, and speaks to the chat. Fields that an edge feeds are left alone.
     """
-    check_tweaks(document, tweaks)
-    everywhere = {k: v for k, v in tweaks.items() if not isinstance(v, Mapping)}
-    if stream is not None:
-        everywhere.setdefault("stream", stream)
-    named = {k: v for k, v in tweaks.items() if isinstance(v, Mapping)}
-    ids: dict[str, str] = {}
-
-    def note(node: Mapping[str, Json], template: Template) -> Template:
-        ids[str(node["data"]["node"].get("display_name"))] = node["id"]
-        return template
-
-    _each_template(document, note)
-    by_id: dict[str, dict[str, Json]] = {}
-    for key, fields in named.items():
-        by_id.setdefault(ids.get(key, key), {}).update(fields)
-    return _each_template(
-        document,
-        lambda node, template: _tweaked(
-            template, everywhere | by_id.get(node["id"], {})
-        ),
-    )
-
-
-def apply_inputs(
-    document: Json,
-    *,
-    session: str,
-    input_value: Json = None,
-    input_type: str = "chat",
-    whole_run: bool = False,
-    components: Sequence[str] = (),
-    files: Sequence[str] = (),
-) -> Json:
-    """
-    Return the document with the request's session, input and files put in.
-
-    A *whole_run*, one of the API, overwrites every vertex's session, and its
-    *input_type* chooses the input vertices by their ids; a run of the editor fills
-    in sessions that are empty, and speaks to the chat. Fields that an edge feeds
-    are left alone.
-    """
-    graph = Graph.of(document)
-
-    def put(node: Mapping[str, Json], template: Template) -> Template:
-        vertex = graph.vertices.get(node["id"])
-        if vertex is None:
-            return template
-        wired = {edge.target_field for edge in graph.incoming[vertex.id]}
-        given: dict[str, Json] = {}
-        if whole_run or not _held(template, SESSION):
-            given[SESSION] = session
-        kind = input_type if whole_run else "chat"
-        if input_value is not None and _takes_input(vertex, kind, components):
-            given[INPUT] = input_value
-        if files and vertex.is_chat_input:
-            given[FILES] = list(files)
-        return template | {
-            name: template[name] | {_slot(template[name]): value, "load_from_db": False}
-            for name, value in given.items()
-            if name not in wired and isinstance(template.get(name), dict)
-        }
-
-    return _each_template(document, put)
-
-
-def _takes_input(vertex: VertexInfo, kind: str, components: Sequence[str]) -> bool:
-    if not vertex.is_input:
-        return False
-    if components:
-        return vertex.id in components or vertex.display_name in components
-    return kind == "any" or kind.lower() in vertex.id.lower()
-
-
-def _held(template: Template, name: str) -> Json:
-    field = template.get(name)
-    return field.get("value") if isinstance(field, dict) else None
-
-
-def _note_code(template: Template, code: set[str]) -> Template:
-    code |= {
-        name
-        for name, field in template.items()
-        if isinstance(field, dict) and field.get("type") == "code"
+    check_tweaks(graph, asked)
+    everywhere = {
+        name: value
+        for name, value in asked.tweaks.items()
+        if not isinstance(value, Mapping)
     }
-    return template
+    if asked.stream is not None:
+        everywhere.setdefault("stream", asked.stream)
+    own: dict[str, dict[str, Json]] = {}
+    for key, fields in asked.tweaks.items():
+        if isinstance(fields, Mapping):
+            for vertex, field, value in _meant(graph, key, fields):
+                own.setdefault(vertex, {})[field] = value
+    return {
+        vertex.id: _asked_for(
+            vertex,
+            _tweaked(vertex.template, everywhere | own.get(vertex.id, {})),
+            asked,
+            session=session,
+            wired={edge.target_field for edge in graph.incoming[vertex.id]},
+        )
+        for vertex in graph.vertices.values()
+    }
+
+
+def _code_in(graph: Graph) -> set[str]:
+    """Return the names of fields that hold source code, in groups as well."""
+    found = {CODE}
+    for vertex in graph.vertices.values():
+        for name in vertex.template:
+            if name == CODE or _field(vertex.template, name).get("type") == "code":
+                found |= {name, _in_group(name, vertex)}
+    return found
+
+
+def _in_group(field: str, vertex: VertexInfo) -> str:
+    """Return what a group around *vertex* calls its field."""
+    return f"{field}_{vertex.id}"
+
+
+def _meant(
+    graph: Graph, key: str, fields: Mapping[str, Json]
+) -> Iterator[tuple[str, str, Json]]:
+    """Yield the vertex and the field that each of *fields* under *key* means."""
+    if key not in graph.vertices:
+        inside = [one for one in graph.vertices.values() if key in one.within]
+        for vertex in inside:
+            for name in vertex.template:
+                if _in_group(name, vertex) in fields:
+                    yield vertex.id, name, fields[_in_group(name, vertex)]
+        named = [one for one in graph.vertices.values() if one.display_name == key]
+        if inside or not named:
+            return
+        key = named[-1].id
+    for name, value in fields.items():
+        yield key, name, value
 
 
 def _tweaked(template: Template, changes: Mapping[str, Json]) -> Template:
-    return template | {
+    known = {
         name: _set(template[name], value)
         for name, value in changes.items()
-        if isinstance(template.get(name), dict)
+        if isinstance(template.get(name), Mapping)
     }
+    return {**template, **known} if known else template
 
 
 def _set(field: Field, value: Json) -> Field:
     if field.get("type") == "NestedDict":
-        return field | {"value": _parsed(value)}
-    if isinstance(value, Mapping):
-        return field | dict(value)
-    return field | {_slot(field): value}
-
-
-def _slot(field: Field) -> str:
-    return "file_path" if field.get("type") == "file" else "value"
+        return {**field, "value": _parsed(value)}
+    attributes = value if isinstance(value, Mapping) else {"value": value}
+    if field.get("type") == "file" and "value" in attributes:
+        attributes = {**attributes, "file_path": attributes["value"]}
+    return {**field, **attributes}
 
 
 def _parsed(value: Json) -> Json:
@@ -178,31 +145,40 @@ def _parsed(value: Json) -> Json:
         return value
 
 
-def _each_template(
-    document: Json,
-    change: Callable[[Mapping[str, Json], Template], Template],
-    depth: int = 0,
-) -> Json:
-    nodes = document.get("nodes") if isinstance(document, dict) else None
-    if not isinstance(nodes, list) or depth > _MAX_GROUPS:
-        return document
-    return document | {"nodes": [_changed(node, change, depth) for node in nodes]}
+def _asked_for(
+    vertex: VertexInfo,
+    template: Template,
+    asked: Asked,
+    *,
+    session: str,
+    wired: set[str],
+) -> Template:
+    given: dict[str, Json] = {}
+    held = _field(template, SESSION).get("value")
+    if SESSION in template and (asked.whole_run or not held):
+        given[SESSION] = session
+    if asked.input_value is not None and _takes_input(vertex, asked):
+        given[INPUT] = asked.input_value
+    if asked.files and vertex.is_chat_input and FILES in template:
+        given[FILES] = list(asked.files)
+    put = {
+        name: {**_set(_field(template, name), value), "load_from_db": False}
+        for name, value in given.items()
+        if name not in wired
+    }
+    return {**template, **put} if put else template
 
 
-def _changed(
-    node: Json,
-    change: Callable[[Mapping[str, Json], Template], Template],
-    depth: int,
-) -> Json:
-    data = node.get("data") if isinstance(node, dict) else None
-    component = data.get("node") if isinstance(data, dict) else None
-    if not isinstance(data, dict) or not isinstance(component, dict):
-        return node
-    template, group = component.get("template"), component.get("flow")
-    changed = dict(component)
-    if isinstance(template, dict):
-        changed["template"] = change(node, template)
-    if isinstance(group, dict) and "data" in group:
-        inside = _each_template(group["data"], change, depth + 1)
-        changed["flow"] = group | {"data": inside}
-    return node | {"data": data | {"node": changed}}
+def _takes_input(vertex: VertexInfo, asked: Asked) -> bool:
+    if not vertex.is_input:
+        return False
+    if asked.components:
+        return vertex.id in asked.components or vertex.display_name in asked.components
+    if not asked.whole_run:
+        return vertex.is_chat_input
+    return asked.input_type == "any" or asked.input_type.lower() in vertex.id.lower()
+
+
+def _field(template: Template, name: str) -> Field:
+    field = template.get(name)
+    return field if isinstance(field, Mapping) else {}

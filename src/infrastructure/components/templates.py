@@ -12,6 +12,7 @@ _NAME = re.compile(r"[^\W\d][\w-]*")
 _RESERVED = frozenset({"code", "template", "tool_placeholder", "_type"})
 _SPECIAL = re.compile(r"[.\[\]!:]")
 _SHOWN = 40
+_MOST = 500
 
 
 class InvalidTemplateError(DomainError):
@@ -62,6 +63,10 @@ def variables(template: str) -> list[str]:
 def checked_variables(template: str) -> list[str]:
     """The variables of a prompt, each fit to become a field of its own."""
     found = variables(template)
+    if len(found) > _MOST:
+        raise InvalidTemplateError(
+            f"It has {len(found)} variables, and each is an inlet; at most {_MOST}"
+        )
     for name in found:
         if not _NAME.fullmatch(name):
             raise InvalidTemplateError(

@@ -1,0 +1,479 @@
+"""Nobody gets at what is another's: by no route, no list, no body and no header."""
+
+from typing import Any, NamedTuple
+from uuid import UUID, uuid4
+
+import httpx
+import jwt
+import pytest
+
+from api.app import create_app
+from api.composition import Application
+from tests.api.conftest import Join, Person, signed_in
+from tests.attacks.doors import BELONGINGS, PLAIN, Door, doors, sound
+from tests.attacks.flows import built, echo, saved
+
+NOBODYS = {"session": "nobodys"}
+CANARY = "ada's own words 7f3a"
+
+
+class Belongings(NamedTuple):
+    """One of everything."""
+
+    flow: str
+    endpoint: str
+    project: str
+    variable: str
+    key: str
+    user: str
+    run: str
+    message: str
+    session: str
+
+
+async def belongings(person: Person) -> Belongings:
+    """Give somebody one of everything."""
+    endpoint, session = f"e-{uuid4().hex}", f"session-{uuid4().hex}"
+    flow = await saved(person, echo(), endpoint_name=endpoint)
+    project = await person.post("/api/v1/projects/", json={"name": "hers"})
+    variable = await person.post(
+        "/api/v1/variables/",
+        json={"name": f"V{uuid4().hex}", "value": CANARY, "default_fields": []},
+    )
+    key = await person.post("/api/v1/api_key/", json={"name": "hers"})
+    await built(person, flow, inputs={"input_value": CANARY, "session": session})
+    runs = (await person.get(f"/api/v1/runs?flow_id={flow}")).json()
+    messages = await person.get(f"/api/v1/monitor/messages?flow_id={flow}")
+    return Belongings(
+        flow=flow,
+        endpoint=endpoint,
+        project=project.json()["id"],
+        variable=variable.json()["id"],
+        key=key.json()["id"],
+        user=person.id,
+        run=runs["items"][0]["id"],
+        message=messages.json()[0]["id"],
+        session=session,
+    )
+
+
+@pytest.fixture(scope="session")
+async def hers(ada: Person) -> Belongings:
+    return await belongings(ada)
+
+
+@pytest.fixture(scope="session")
+async def all_doors(application: Application) -> list[Door]:
+    return doors(create_app(application).openapi_schema.to_schema())
+
+
+BODIES: dict[tuple[str, str], Any] = {
+    ("patch", "/api/v1/variables/{}"): lambda one: {"id": one, "value": "y"},
+    ("patch", "/api/v1/flows/{}"): lambda _: {"name": "taken over"},
+    ("patch", "/api/v1/projects/{}"): lambda _: {"name": "taken over"},
+    ("patch", "/api/v1/folders/{}"): lambda _: {"name": "taken over"},
+    ("patch", "/api/v1/users/{}"): lambda _: {"username": f"taken-{uuid4().hex}"},
+    ("patch", "/api/v1/users/{}/reset-password"): lambda _: {"password": "mine now"},
+    ("put", "/api/v1/monitor/messages/{}"): lambda _: {"text": "never said"},
+}
+# Other words than 404, and the same for ids that do not exist.
+OTHERWISE = {
+    ("delete", "/api/v1/api_key/{}"): 400,
+    ("delete", "/api/v1/variables/{}"): 500,
+    ("patch", "/api/v1/users/{}"): 403,
+    ("patch", "/api/v1/users/{}/reset-password"): 400,
+    ("delete", "/api/v1/users/{}"): 403,
+    ("delete", "/api/v1/monitor/messages/session/{}"): 204,
+}
+
+
+def test_a10_every_parameter_of_every_route_is_in_the_matrix(
+    all_doors: list[Door],
+) -> None:
+    assert len(all_doors) > 50
+    unknown = {
+        (door.path, name)
+        for door in all_doors
+        for name in (*door.names, *door.asked)
+        if name not in BELONGINGS and name not in PLAIN
+    }
+
+    assert not unknown
+
+
+async def refused_everywhere(
+    client: httpx.AsyncClient, all_doors: list[Door], **headers: str
+) -> None:
+    opened = []
+    for door in all_doors:
+        if door.public:
+            continue
+        path = door.to(*(str(uuid4()) for _ in door.names))
+        answer = await client.request(door.method, path, json={}, headers=headers)
+        if answer.status_code in {401, 403}:
+            sound(answer)
+        else:
+            opened.append((door.method, door.path, answer.status_code))
+
+    assert not opened
+
+
+async def test_a10_without_a_credential_no_door_opens(
+    all_doors: list[Door], anybody: httpx.AsyncClient
+) -> None:
+    await refused_everywhere(anybody, all_doors)
+
+
+async def test_a10_with_a_revoked_key_no_door_opens(
+    all_doors: list[Door], mallory: Person, anybody: httpx.AsyncClient
+) -> None:
+    key = (await mallory.post("/api/v1/api_key/", json={"name": "k"})).json()
+    with_key = {"x-api-key": key["api_key"]}
+    assert (
+        await anybody.get("/api/v1/users/whoami", headers=with_key)
+    ).status_code == 200
+
+    await mallory.delete(f"/api/v1/api_key/{key['id']}")
+
+    await refused_everywhere(anybody, all_doors, **with_key)
+
+
+async def test_a10_an_inactive_user_finds_every_door_closed(
+    all_doors: list[Door], mallory: Person, root: Person, anybody: httpx.AsyncClient
+) -> None:
+    key = (await mallory.post("/api/v1/api_key/", json={"name": "k"})).json()
+
+    await root.patch(f"/api/v1/users/{mallory.id}", json={"is_active": False})
+
+    await refused_everywhere(mallory, all_doors)
+    await refused_everywhere(anybody, all_doors, **{"x-api-key": key["api_key"]})
+
+
+async def test_a10_a_removed_user_finds_every_door_closed(
+    all_doors: list[Door], mallory: Person, root: Person, anybody: httpx.AsyncClient
+) -> None:
+    key = (await mallory.post("/api/v1/api_key/", json={"name": "k"})).json()
+
+    gone = await root.delete(f"/api/v1/users/{mallory.id}")
+
+    assert gone.status_code == 200
+    await refused_everywhere(mallory, all_doors)
+    await refused_everywhere(anybody, all_doors, **{"x-api-key": key["api_key"]})
+
+
+@pytest.mark.slow
+async def test_a10_what_is_anothers_does_not_exist(
+    all_doors: list[Door], hers: Belongings, bob: Person, application: Application
+) -> None:
+    before = await application.world.store.head()
+    opened = []
+    for door in all_doors:
+        kinds = [BELONGINGS[name] for name in door.names if name in BELONGINGS]
+        if not kinds or door.public:
+            continue
+        answers = []
+        for one in (getattr(hers, kinds[0]), NOBODYS.get(kinds[0], str(uuid4()))):
+            body = BODIES.get((door.method, door.path), lambda _: {})(one)
+            path = door.to(one) + ("?new_session_id=x" if "session" in kinds else "")
+            answers.append(await bob.request(door.method, path, json=body))
+        expected = OTHERWISE.get((door.method, door.path), 404)
+        same = {_without_ids(answer) for answer in answers}
+        if [a.status_code for a in answers] != [expected] * 2 or len(same) > 1:
+            opened.append((door, [(a.status_code, a.text[:99]) for a in answers]))
+
+    assert not opened
+    assert await application.world.store.head() == before
+
+
+def _without_ids(answer: httpx.Response) -> str:
+    words = answer.text.replace(str(answer.url).split("/")[-1], "")
+    return "".join(c for c in words if c not in "0123456789abcdef-")
+
+
+async def test_a10_a_question_about_anothers_flow_finds_nothing(
+    all_doors: list[Door], hers: Belongings, bob: Person
+) -> None:
+    told = []
+    for door in all_doors:
+        for name in door.asked:
+            kind = BELONGINGS.get(name)
+            if kind is None or door.names or door.method != "get":
+                continue
+            asked = {name: getattr(hers, kind), "get_all": "false"}
+            answer = await bob.get(door.path, params=asked)
+            if answer.status_code not in {200, 404} or any(
+                one in answer.text for one in (hers.run, hers.message, CANARY)
+            ):
+                told.append((door, answer.status_code, answer.text[:200]))
+
+    assert not told
+
+
+async def test_a11_a_foreign_flow_is_not_there_by_any_of_its_names(
+    hers: Belongings, bob: Person, application: Application
+) -> None:
+    before = await application.world.store.head()
+    for name in (hers.flow, hers.endpoint, hers.flow.upper(), hers.flow + "/"):
+        for answer in (
+            await bob.post(f"/api/v1/run/{name}", json={}),
+            await bob.post(f"/api/v1/run/{name}?stream=true", json={}),
+        ):
+            assert answer.status_code == 404
+            sound(answer)
+    for body in ({}, {"data": echo()}):
+        answer = await bob.post(f"/api/v1/build/{hers.flow}/flow", json=body)
+        assert answer.status_code == 404
+
+    assert await application.world.store.head() == before
+
+
+async def test_a12_a_foreign_run_can_be_neither_watched_nor_stopped(
+    hers: Belongings, bob: Person
+) -> None:
+    for method, path in (
+        ("GET", f"/api/v1/build/{hers.run}/events"),
+        ("GET", f"/api/v1/build/{hers.run}/events?event_delivery=polling"),
+        ("POST", f"/api/v1/build/{hers.run}/cancel"),
+        ("GET", f"/api/v1/runs/{hers.run}"),
+        ("GET", f"/api/v1/runs/{hers.run}/events"),
+    ):
+        answer = await bob.request(method, path, headers={"Last-Event-ID": "1"})
+        assert answer.status_code == 404
+        sound(answer)
+
+
+async def test_a14_lists_of_ids_leave_out_what_is_anothers(
+    hers: Belongings, ada: Person, bob: Person
+) -> None:
+    his = await saved(bob, echo())
+
+    files = await bob.post("/api/v1/flows/download/", json=[hers.flow, his])
+    deleted = await bob.request("DELETE", "/api/v1/flows/", json=[hers.flow, his])
+    unsaid = await bob.request(
+        "DELETE", "/api/v1/monitor/messages", json=[hers.message]
+    )
+    project = await bob.post(
+        "/api/v1/projects/", json={"name": "steal", "flows_list": [hers.flow]}
+    )
+    moved = await bob.patch(
+        f"/api/v1/projects/{project.json()['id']}",
+        json={"flows": [hers.flow], "components": [hers.flow]},
+    )
+
+    assert hers.flow not in files.text
+    assert deleted.json() == {"deleted": 1}
+    assert unsaid.status_code == 204
+    assert moved.status_code == 200
+    assert hers.message in (await ada.get("/api/v1/monitor/messages")).text
+    flow = (await ada.get(f"/api/v1/flows/{hers.flow}")).json()
+    assert flow["user_id"] == ada.id
+    assert flow["folder_id"] != project.json()["id"]
+
+
+async def test_a14_a_session_of_the_same_name_stays_ones_own(
+    join: Join, ada: Person
+) -> None:
+    eve = await join("eve")
+    name = f"shared {uuid4()}"
+    for person in (ada, eve):
+        flow = await saved(person, echo())
+        await built(person, flow, inputs={"input_value": person.id, "session": name})
+
+    renamed = await eve.patch(
+        f"/api/v1/monitor/messages/session/{name}", params={"new_session_id": "mine"}
+    )
+    removed = await eve.delete("/api/v1/monitor/messages/session/mine")
+
+    assert renamed.status_code == 200
+    assert ada.id not in renamed.text
+    assert removed.status_code == 204
+    left = await ada.get("/api/v1/monitor/messages", params={"session_id": name})
+    assert len(left.json()) == 2
+
+
+async def test_a15_a_memory_of_one_session_name_hears_only_its_own(
+    join: Join, ada: Person
+) -> None:
+    eve, name = await join("eve"), f"shared {uuid4()}"
+    told = {}
+    for person, word in ((ada, CANARY), (eve, "what was said?")):
+        headers = (await person.get("/api/v1/flows/?header_flows=true")).json()
+        flow = next(f["id"] for f in headers if f["name"] == "Chat with a Memory")
+        asked = {"input_value": word, "session": name}
+        told[person.id] = str(await built(person, flow, inputs=asked))
+
+    assert CANARY in told[ada.id]
+    assert CANARY not in told[eve.id]
+
+
+GIVEN = {
+    "id": str(UUID(int=7)),
+    "user_id": str(UUID(int=8)),
+    "owner": str(UUID(int=8)),
+    "workspace_id": str(UUID(int=9)),
+    "is_superuser": True,
+    "is_active": True,
+    "superuser": True,
+    "role": "admin",
+    "created_at": "1999-01-01T00:00:00Z",
+    "create_at": "1999-01-01T00:00:00Z",
+    "updated_at": "1999-01-01T00:00:00Z",
+    "last_login_at": "1999-01-01T00:00:00Z",
+    "version": 99,
+    "store_api_key": "x",
+    "total_uses": 99,
+    "api_key": "sk-mine",
+    "hashed_password": "x",
+    "run_id": str(UUID(int=10)),
+    "flow_id": str(UUID(int=11)),
+}
+
+
+async def test_a17_a_body_cannot_assign_what_is_not_the_clients_to_say(
+    mallory: Person, anybody: httpx.AsyncClient
+) -> None:
+    hers = await belongings(mallory)
+    answers = [
+        await mallory.post("/api/v1/flows/", json=GIVEN | {"name": "mass"}),
+        await mallory.patch(f"/api/v1/flows/{hers.flow}", json=GIVEN | {"name": "m"}),
+        await mallory.post("/api/v1/projects/", json=GIVEN | {"name": "mass"}),
+        await mallory.patch(
+            f"/api/v1/projects/{hers.project}", json=GIVEN | {"name": "m"}
+        ),
+        await mallory.post("/api/v1/api_key/", json=GIVEN | {"name": "mass"}),
+        await mallory.put(
+            f"/api/v1/monitor/messages/{hers.message}", json=GIVEN | {"text": "m"}
+        ),
+        await anybody.post(
+            "/api/v1/users/",
+            json=GIVEN | {"username": f"mass-{uuid4().hex}", "password": "x"},
+        ),
+    ]
+
+    for answer in answers:
+        assert answer.status_code < 300, answer.text
+        said = answer.json()
+        for name in said.keys() & GIVEN.keys() - {"is_active"}:
+            assert said[name] != GIVEN[name], (answer.url, name)
+    listed = (await mallory.get("/api/v1/users/whoami")).json()
+    assert listed["is_superuser"] is False
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"is_superuser": True},
+        {"is_superuser": False},
+        {"is_active": False},
+        {"password": "x"},
+    ],
+)
+async def test_a17_nobody_raises_themselves(
+    bob: Person, change: dict[str, Any]
+) -> None:
+    answer = await bob.patch(f"/api/v1/users/{bob.id}", json=change)
+
+    assert answer.status_code in {400, 403}
+    sound(answer)
+
+
+async def test_a18_an_upload_overwrites_nothing(
+    hers: Belongings, ada: Person, bob: Person
+) -> None:
+    before = (await ada.get(f"/api/v1/flows/{hers.flow}")).json()
+    stolen = before | {"name": "stolen", "data": echo(template="{stolen}")}
+
+    uploads = [
+        await bob.post(
+            path, files={"file": ("f.json", httpx.Response(200, json=body).content)}
+        )
+        for path, body in (
+            ("/api/v1/flows/upload/", stolen),
+            (
+                "/api/v1/projects/upload/",
+                {"folder_name": "p", "id": hers.project, "flows": [stolen]},
+            ),
+        )
+    ]
+    posted = await bob.post("/api/v1/flows/", json=stolen)
+
+    for answer in uploads:
+        [flow] = answer.json()
+        assert flow["id"] != hers.flow
+        assert flow["user_id"] == bob.id
+    assert posted.json()["folder_id"] != before["folder_id"]
+    assert (await ada.get(f"/api/v1/flows/{hers.flow}")).json() == before
+
+
+async def test_a57_headers_forge_neither_actor_nor_time_nor_story(
+    application: Application, ada: Person, bob: Person
+) -> None:
+    forged = {
+        "X-User-Id": ada.id,
+        "X-Forwarded-User": ada.username,
+        "X-Tenant": ada.id,
+        "X-Correlation-Id": str(UUID(int=1)),
+        "X-Request-Id": str(UUID(int=1)),
+        "X-LANGFLOW-GLOBAL-VAR-OPENAI_API_KEY": "forged",
+        "Date": "Fri, 01 Jan 1999 00:00:00 GMT",
+        "X-HTTP-Method-Override": "DELETE",
+    }
+
+    answer = await bob.post(
+        "/api/v1/flows/",
+        json={"name": f"f {uuid4()}", "metadata": {"actor": ada.id}},
+        headers=forged,
+    )
+
+    assert answer.json()["user_id"] == bob.id
+    [recorded] = await application.world.store.read_stream(
+        "core", UUID(answer.json()["id"]), after=0
+    )
+    metadata = str(dict(recorded.metadata))
+    assert bob.id in metadata
+    assert ada.id not in metadata
+    assert str(UUID(int=1)) not in metadata
+    assert recorded.at.year > 1999
+
+
+async def test_a23_a_key_opens_nothing_but_its_owners_things(
+    hers: Belongings, bob: Person, anybody: httpx.AsyncClient
+) -> None:
+    key = (await bob.post("/api/v1/api_key/", json={"name": "k"})).json()["api_key"]
+    for how in (
+        {"headers": {"x-api-key": key}},
+        {"params": {"x-api-key": key}},
+        {"headers": {"Authorization": f"Bearer {key}"}},
+    ):
+        answer = await anybody.get(f"/api/v1/flows/{hers.flow}", **how)  # type: ignore[arg-type]  # one keyword or the other
+        assert answer.status_code == 404
+
+
+async def test_a29_a_token_made_of_ones_own_claims_opens_nothing(
+    address: str, ada: Person, anybody: httpx.AsyncClient
+) -> None:
+    claims = jwt.decode(ada.token, options={"verify_signature": False})
+    header = jwt.get_unverified_header(ada.token)
+    assert header["alg"] == "HS256"
+    signature = ada.token.rpartition(".")[2]
+    forged = [
+        jwt.encode(claims, "", algorithm="none"),
+        jwt.encode(claims, "k" * 32, algorithm="HS256", headers={"kid": "/dev/null"}),
+        jwt.encode(claims | {"sub": str(UUID(int=1))}, "k" * 32, algorithm="HS256"),
+        ada.token.rpartition(".")[0] + ".",
+        ada.token.rpartition(".")[0],
+        jwt.encode(claims, "x" * 32, algorithm="HS256").rpartition(".")[0]
+        + "."
+        + signature[::-1],
+        ada.token + "x",
+        "Bearer " + ada.token,
+    ]
+
+    for token in forged:
+        answer = await anybody.get(
+            "/api/v1/users/whoami", headers={"Authorization": f"Bearer {token}"}
+        )
+        assert answer.status_code == 401, token
+        sound(answer)
+    person = await signed_in(address, ada.username)
+    await person.aclose()
