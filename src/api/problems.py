@@ -1,6 +1,7 @@
 """Every refusal in the one shape that clients expect: ``{"detail": …}``."""
 
 import logging
+import re
 from typing import Any, Final
 
 import msgspec
@@ -92,6 +93,10 @@ NAMES: Final = {
     "run": "Job",
     "thread": "Session",
 }
+
+
+ABSENT: Final = re.compile(r"Missing required (\w+) parameter '([^']+)'")
+"""How Litestar says that a parameter was not sent."""
 
 
 class Refusal(HTTPException):
@@ -206,7 +211,12 @@ def _violations(error: ValidationException) -> list[dict[str, Any]]:
             found.append(_violation("missing", ["body"], "Field required"))
         else:
             found.append(_violation("value_error", [p for p in loc if p], message))
-    return found or [_violation("value_error", ["body"], error.detail)]
+    if found:
+        return found
+    if absent := ABSENT.match(error.detail):
+        where, name = absent.groups()
+        return [_violation("missing", [where, name], "Field required")]
+    return [_violation("value_error", ["body"], error.detail)]
 
 
 def _violation(kind: str, loc: list[str], message: str) -> dict[str, Any]:

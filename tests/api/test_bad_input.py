@@ -226,3 +226,11 @@ async def test_other_sites_pages_may_not_read_anything(ada: Person) -> None:
     answer = await ada.get("/api/v1/flows/", headers={"Origin": "https://evil.example"})
 
     assert "access-control-allow-origin" not in answer.headers
+
+
+async def test_a_missing_parameter_is_named_where_it_belongs(ada: Person) -> None:
+    answer = await ada.get("/api/v1/monitor/builds")
+
+    assert answer.status_code == 422
+    assert answer.json()["detail"][0]["type"] == "missing"
+    assert answer.json()["detail"][0]["loc"] == ["query", "flow_id"]
