@@ -29,16 +29,7 @@ class Server:
     async def start(self) -> float:
         """Start it; return the seconds until it answered."""
         began = time.perf_counter()
-        environ = os.environ | {
-            "LANGBUILDER_DATA_DIR": str(self.home),
-            "LANGBUILDER_SUPERUSER_PASSWORD": PASSWORD,
-            "LANGBUILDER_LOG_LEVEL": "warning",
-        }
-        self._process = subprocess.Popen(
-            [Path(sys.executable).with_name("langbuilder"), "run", "--port", str(self.port)],
-            env=environ,
-            stdout=subprocess.DEVNULL,
-        )
+        self._process = self._spawned()
         while time.perf_counter() - began < READY_WITHIN:
             try:
                 async with connected(self.port) as client:
@@ -48,6 +39,19 @@ class Server:
             else:
                 return time.perf_counter() - began
         raise TimeoutError("the server did not start")
+
+    def _spawned(self) -> subprocess.Popen[bytes]:
+        environ = os.environ | {
+            "LANGBUILDER_DATA_DIR": str(self.home),
+            "LANGBUILDER_SUPERUSER_PASSWORD": PASSWORD,
+            "LANGBUILDER_LOG_LEVEL": "warning",
+        }
+        program = Path(sys.executable).with_name("langbuilder")
+        return subprocess.Popen(
+            [program, "run", "--port", str(self.port)],
+            env=environ,
+            stdout=subprocess.DEVNULL,
+        )
 
     def stop(self) -> None:
         if self._process is not None:
@@ -99,7 +103,9 @@ def pss_of(pid: int) -> float:
         lines = Path(f"/proc/{pid}/smaps_rollup").read_text().splitlines()
     except FileNotFoundError:
         return 0.0
-    return next(int(line.split()[1]) / 1024 for line in lines if line.startswith("Pss:"))
+    return next(
+        int(line.split()[1]) / 1024 for line in lines if line.startswith("Pss:")
+    )
 
 
 class Client:

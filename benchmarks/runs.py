@@ -10,6 +10,7 @@ import time
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from pathlib import Path
+from typing import Any
 from uuid import uuid4
 
 import msgspec
@@ -170,7 +171,9 @@ class Bench:
                     assert await daemon.reached(saved.position, within=5)
                     waited.append((time.perf_counter() - began) * 1000)
                 middle = statistics.median(waited)
-                self._note(f"read your writes, {log}: wait, median", middle, "ms", "<15")
+                self._note(
+                    f"read your writes, {log}: wait, median", middle, "ms", "<15"
+                )
 
     async def _run(self, client: Client, number: int) -> None:
         body = {"input_value": f"hello {number}", "session_id": f"s{number % 50}"}
@@ -208,15 +211,15 @@ async def daemon_on(url: str) -> AsyncIterator[tuple[PostgresEventStore, Daemon]
         await database.close()
 
 
-def project(number: int) -> Aggregate[object]:
-    return Project.open(uuid4(), owner=uuid4(), name=f"A project {number}")  # type: ignore[return-value]
+def project(number: int) -> Aggregate[Any]:
+    return Project.open(uuid4(), owner=uuid4(), name=f"A project {number}")
 
 
-def thread(number: int) -> Aggregate[object]:
+def thread(number: int) -> Aggregate[Any]:
     flow = uuid4()
     opened = Thread(thread_id(flow, str(number)))
     opened.open(flow=flow, session=str(number), owner=uuid4())
-    return opened  # type: ignore[return-value]
+    return opened
 
 
 def cause() -> Cause:
@@ -242,7 +245,9 @@ def table(figures: list[Figure]) -> str:
     lines = ["| What | Measured | Goal | Held |", "|---|---|---|---|"]
     for one in figures:
         goal = f"{one.goal[0]} {one.goal[1:]} {one.unit}" if one.goal else ""
-        lines.append(f"| {one.what} | {one.value:.4g} {one.unit} | {goal} | {one.held} |")
+        lines.append(
+            f"| {one.what} | {one.value:.4g} {one.unit} | {goal} | {one.held} |"
+        )
     return "\n".join(lines)
 
 

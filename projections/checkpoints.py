@@ -10,25 +10,26 @@ from psycopg.rows import tuple_row
 
 from domain.kernel import Log
 
-SETTINGS: LiteralString = (
+SHARED: LiteralString = (
     "SELECT set_config('synchronous_commit', 'off', true),"
     " set_config('lock_timeout', '5s', true),"
-    " set_config('statement_timeout', '120s', true)"
+    " set_config('statement_timeout', '120s', true),"
+    " pg_advisory_xact_lock_shared(%s)"
 )
-"""What holds within a projection's transaction; its rows can always be made again."""
-
-SHARED: LiteralString = "SELECT pg_advisory_xact_lock_shared(%s)"
+"""How a projection's transaction begins; its rows can always be made again."""
 EXCLUSIVE: LiteralString = "SELECT pg_advisory_xact_lock(%s)"
 
+# Who is fenced divides by zero: an error undoes what was sent along with the fence,
+# so nobody has to wait for its answer.
 FENCE: LiteralString = (
-    "UPDATE es.projections SET position = %s, updated_at = now()"
+    "WITH moved AS (UPDATE es.projections SET position = %s, updated_at = now()"
     " WHERE name = %s AND version = %s AND log = %s AND position = %s"
-    " RETURNING position"
+    " RETURNING position) SELECT 1 / count(*) FROM moved"
 )
 FENCE_ACTIVE: LiteralString = (
-    "UPDATE es.projections SET position = %s, updated_at = now()"
+    "WITH moved AS (UPDATE es.projections SET position = %s, updated_at = now()"
     " WHERE name = %s AND version = %s AND log = %s AND position = %s AND active"
-    " RETURNING position"
+    " RETURNING position) SELECT 1 / count(*) FROM moved"
 )
 PARK: LiteralString = (
     "INSERT INTO es.dead_letters"

@@ -21,6 +21,7 @@ _logger = logging.getLogger(__name__)
 
 LAZY = 1.0
 """How long a checkpoint that moved over unwanted events may stay in memory."""
+LONGEST_REST = 0.05
 SOON = 0.005
 """How often a stand-by looks at the leader's checkpoint while somebody waits."""
 PATIENCE = 0.25
@@ -98,7 +99,12 @@ class Follower:
         try:
             while self._leads() and self._leadership.generation(name) == generation:
                 self._wake.clear()
-                if not await self._round(writer):
+                began = time.monotonic()
+                if await self._round(writer):
+                    # As long a rest as the work took: the busier, the larger batches.
+                    took = time.monotonic() - began
+                    await asyncio.sleep(min(took, LONGEST_REST))
+                else:
                     await self._idle(writer)
         finally:
             # What nobody stored is read again: a lost word here costs only time.

@@ -15,7 +15,7 @@ from projections.rows import Change, Everywhere, Key, Row, Rows
 
 _DIALECT = dialect()  # type: ignore[no-untyped-call]  # SQLAlchemy's is untyped
 
-type Statement = tuple[Composed, Sequence[Any]]
+type Statement = tuple[bytes, Sequence[Any]]
 
 
 def table_ddl(table: Table, *, schema: str) -> str:
@@ -111,66 +111,80 @@ def _same(names: Iterable[str]) -> Composable:
 
 
 @lru_cache(maxsize=256)
-def _upsert(schema: str, table: Table) -> Composed:
+def _upsert(schema: str, table: Table) -> bytes:
     names = tuple(column.name for column in table.c)
     keys = tuple(column.name for column in table.primary_key)
     rest = [name for name in names if name not in keys]
     update = SQL(", ").join(
         [SQL("{0} = EXCLUDED.{0}").format(Identifier(name)) for name in rest]
     )
-    return SQL(
-        "INSERT INTO {table} ({names}) SELECT * FROM unnest({arrays})"
-        " ON CONFLICT ({keys}) DO {action}"
-    ).format(
-        table=Identifier(schema, table.name),
-        names=_names(names),
-        arrays=_unnested(table, names),
-        keys=_names(keys),
-        action=SQL("UPDATE SET {}").format(update) if rest else SQL("NOTHING"),
+    return (
+        SQL(
+            "INSERT INTO {table} ({names}) SELECT * FROM unnest({arrays})"
+            " ON CONFLICT ({keys}) DO {action}"
+        )
+        .format(
+            table=Identifier(schema, table.name),
+            names=_names(names),
+            arrays=_unnested(table, names),
+            keys=_names(keys),
+            action=SQL("UPDATE SET {}").format(update) if rest else SQL("NOTHING"),
+        )
+        .as_bytes()
     )
 
 
 @lru_cache(maxsize=256)
-def _update(schema: str, table: Table, names: tuple[str, ...]) -> Composed:
+def _update(schema: str, table: Table, names: tuple[str, ...]) -> bytes:
     keys = tuple(column.name for column in table.primary_key)
-    return SQL(
-        "UPDATE {table} AS t SET {sets} FROM unnest({arrays}) AS u({names})"
-        " WHERE {same}"
-    ).format(
-        table=Identifier(schema, table.name),
-        sets=SQL(", ").join(
-            [SQL("{0} = u.{0}").format(Identifier(name)) for name in names]
-        ),
-        arrays=_unnested(table, (*keys, *names)),
-        names=_names((*keys, *names)),
-        same=_same(keys),
+    return (
+        SQL(
+            "UPDATE {table} AS t SET {sets} FROM unnest({arrays}) AS u({names})"
+            " WHERE {same}"
+        )
+        .format(
+            table=Identifier(schema, table.name),
+            sets=SQL(", ").join(
+                [SQL("{0} = u.{0}").format(Identifier(name)) for name in names]
+            ),
+            arrays=_unnested(table, (*keys, *names)),
+            names=_names((*keys, *names)),
+            same=_same(keys),
+        )
+        .as_bytes()
     )
 
 
 @lru_cache(maxsize=256)
-def _delete(schema: str, table: Table) -> Composed:
+def _delete(schema: str, table: Table) -> bytes:
     keys = tuple(column.name for column in table.primary_key)
-    return SQL(
-        "DELETE FROM {table} AS t USING unnest({arrays}) AS u({keys}) WHERE {same}"
-    ).format(
-        table=Identifier(schema, table.name),
-        arrays=_unnested(table, keys),
-        keys=_names(keys),
-        same=_same(keys),
+    return (
+        SQL("DELETE FROM {table} AS t USING unnest({arrays}) AS u({keys}) WHERE {same}")
+        .format(
+            table=Identifier(schema, table.name),
+            arrays=_unnested(table, keys),
+            keys=_names(keys),
+            same=_same(keys),
+        )
+        .as_bytes()
     )
 
 
 @lru_cache(maxsize=256)
-def _select(schema: str, table: Table, keys: tuple[str, ...]) -> Composed:
-    return SQL(
-        "SELECT {columns} FROM {table} AS t"
-        " JOIN unnest({arrays}) AS u({keys}) ON {same}"
-    ).format(
-        columns=_names((column.name for column in table.c), "t"),
-        table=Identifier(schema, table.name),
-        arrays=_unnested(table, keys),
-        keys=_names(keys),
-        same=_same(keys),
+def _select(schema: str, table: Table, keys: tuple[str, ...]) -> bytes:
+    return (
+        SQL(
+            "SELECT {columns} FROM {table} AS t"
+            " JOIN unnest({arrays}) AS u({keys}) ON {same}"
+        )
+        .format(
+            columns=_names((column.name for column in table.c), "t"),
+            table=Identifier(schema, table.name),
+            arrays=_unnested(table, keys),
+            keys=_names(keys),
+            same=_same(keys),
+        )
+        .as_bytes()
     )
 
 
@@ -179,7 +193,7 @@ def _everywhere(change: Everywhere, *, schema: str) -> Statement:
     where = SQL(" AND ").join([_matches(change, name) for name in change.where])
     given = [value for value in change.where.values() if value is not None]
     if not change.values:
-        return SQL("DELETE FROM {} WHERE {}").format(table, where), given
+        return SQL("DELETE FROM {} WHERE {}").format(table, where).as_bytes(), given
     sets = SQL(", ").join(
         [
             SQL("{} = {}").format(Identifier(name), _value(change.table, name))
@@ -187,7 +201,7 @@ def _everywhere(change: Everywhere, *, schema: str) -> Statement:
         ]
     )
     update = SQL("UPDATE {} SET {} WHERE {}").format(table, sets, where)
-    return update, [*change.values.values(), *given]
+    return update.as_bytes(), [*change.values.values(), *given]
 
 
 def _matches(change: Everywhere, name: str) -> Composed:

@@ -17,7 +17,7 @@ _logger = logging.getLogger(__name__)
 
 PAGE = 1000
 POLL = 1.0
-WINDOW = 2000
+WINDOW = 1000
 
 _position = attrgetter("position")
 
@@ -112,9 +112,16 @@ class Tail:
                 _logger.exception("Reading the %s log failed; trying again", self.log)
                 await asyncio.sleep(pause)
                 continue
-            with suppress(TimeoutError):
+            try:
                 async with asyncio.timeout(self._poll):
                     await self._wake.wait()
+            except TimeoutError:
+                self._forget()
+
+    def _forget(self) -> None:
+        """Drop the window in a quiet moment: events may hold whole documents."""
+        self._window.clear()
+        self._floor = self.last
 
     async def _catch_up(self) -> None:
         self._wake.clear()

@@ -17,7 +17,7 @@ from projections import checkpoints, generations
 from projections.checkpoints import FencedError
 from projections.projector import Projector
 from projections.rows import Rows, clean
-from projections.statements import preload, statements
+from projections.statements import Statement, preload, statements
 
 if TYPE_CHECKING:
     from uuid import UUID
@@ -91,12 +91,8 @@ class Writer:
         """Store the checkpoints that have moved in memory."""
         for log, position in self.positions.items():
             if position != self._stored[log]:
-                async with (
-                    self._database.pool.connection() as connection,
-                    connection.transaction(),
-                ):
-                    await self._begin(connection, log, position)
-                self._stored[log] = position
+                async with self._database.pool.connection() as connection:
+                    await self._transact(connection, log, position, [])
 
     async def write(
         self,
@@ -107,9 +103,8 @@ class Writer:
         upto: int,
     ) -> None:
         """Write a page within the caller's transaction, without looking for faults."""
-        batch = self._pick(log, events)
-        await self._begin(connection, log, upto)
-        await self._fold(connection, batch)
+        changes = await self._fold(connection, self._pick(log, events))
+        await self._send(connection, log, upto, changes)
         self._reached(log, upto)
 
     def _pick(self, log: Log, events: Sequence[Recorded]) -> list[Recorded]:
@@ -164,14 +159,10 @@ class Writer:
 
     async def _park(self, log: Log, poison: Recorded, upto: int, reason: str) -> None:
         name = self.projector.name
-        async with (
-            self._database.pool.connection() as connection,
-            connection.transaction(),
-        ):
-            await self._begin(connection, log, upto)
-            place = (log, poison.stream, poison.position, clean(reason))
-            await connection.execute(checkpoints.PARK, (name, self.generation, *place))
-        self._reached(log, upto)
+        place = (name, self.generation, log, poison.stream, poison.position)
+        parked = (checkpoints.PARK.encode(), (*place, clean(reason)))
+        async with self._database.pool.connection() as connection:
+            await self._transact(connection, log, upto, [parked])
         self.held.add(poison.stream)
         _log.error(
             "Projection %s holds stream %s at %s %d: %s",
@@ -183,39 +174,54 @@ class Writer:
         )
 
     async def _commit(self, log: Log, batch: Sequence[Recorded], upto: int) -> None:
-        async with (
-            self._database.pool.connection() as connection,
-            connection.pipeline(),
-            connection.transaction(),
-        ):
-            await self._begin(connection, log, upto)
-            await self._fold(connection, batch)
+        async with self._database.pool.connection() as connection:
+            # The rows it looks at are read before the fence, which fails if anybody
+            # has written in between.
+            changes = await self._fold(connection, batch)
+            await self._transact(connection, log, upto, changes)
+
+    async def _transact(
+        self,
+        connection: AsyncConnection[Any],
+        log: Log,
+        upto: int,
+        changes: Sequence[Statement],
+    ) -> None:
+        """Write *changes* and the checkpoint in one round trip, or neither."""
+        try:
+            async with connection.pipeline():
+                await connection.execute("BEGIN")
+                await self._send(connection, log, upto, changes)
+                await connection.execute("COMMIT")
+        except psycopg.errors.DivisionByZero as fenced:
+            at = f"{self._schema} in {log} at {self._stored[log]}"
+            raise FencedError(at) from fenced
         self._reached(log, upto)
 
-    async def _begin(
-        self, connection: AsyncConnection[Any], log: Log, upto: int
+    async def _send(
+        self,
+        connection: AsyncConnection[Any],
+        log: Log,
+        upto: int,
+        changes: Sequence[Statement],
     ) -> None:
-        await connection.execute(checkpoints.SETTINGS)
         # A swap of generations takes this lock alone, so it sees our last word.
         await connection.execute(checkpoints.SHARED, (self._key,))
         place = (self.projector.name, self.generation, log, self._stored[log])
-        cursor = await connection.execute(self._fence, (upto, *place))
-        if await cursor.fetchone() is None:
-            raise FencedError(f"{self._schema} in {log} at {self._stored[log]}")
+        await connection.execute(self._fence, (upto, *place))
+        for query, values in changes:
+            await connection.execute(query, values)
 
     async def _fold(
         self, connection: AsyncConnection[Any], batch: Sequence[Recorded]
-    ) -> None:
-        if not batch:
-            return
+    ) -> list[Statement]:
         for recorded in batch:
             if isinstance(recorded.event, UnreadableEvent):
                 raise UnreadableEventError(recorded.event.reason)
         needs = self.projector.needs(batch)
         rows = Rows(await preload(connection, needs, schema=self._schema))
         self.projector.fold(batch, rows)
-        for query, values in statements(rows, schema=self._schema):
-            await connection.execute(query, values)
+        return list(statements(rows, schema=self._schema))
 
     def _reached(self, log: Log, upto: int) -> None:
         self._stored[log] = upto

@@ -1,13 +1,16 @@
 """What can be asked about users."""
 
+from collections.abc import Sequence
 from datetime import datetime
 from typing import Any
 from uuid import UUID
 
 import msgspec
 from sqlalchemy import select
+from sqlalchemy.ext.asyncio import AsyncEngine
 
-from projections.reading import Views
+from application.gathered import Gathered
+from projections.reading import Views, among
 from projections.users.tables import USERS
 
 
@@ -28,10 +31,18 @@ class UserRow(msgspec.Struct, frozen=True):
 class UserViews(Views):
     """Questions about users."""
 
+    def __init__(self, engine: AsyncEngine) -> None:
+        super().__init__(engine)
+        # Every request asks who sent it.
+        self._gathered = Gathered(self._known)
+
     async def get(self, user_id: UUID) -> UserRow | None:
         """Return a user, if there is one of this id."""
-        row = await self._first(select(USERS).where(USERS.c.id == user_id))
-        return None if row is None else _user(row)
+        return await self._gathered.of(user_id)
+
+    async def _known(self, ids: Sequence[UUID]) -> dict[UUID, UserRow]:
+        rows = await self._all(select(USERS).where(among(USERS.c.id, ids)))
+        return {row.id: _user(row) for row in rows}
 
     async def page(
         self, *, skip: int = 0, limit: int = 10

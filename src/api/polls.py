@@ -58,6 +58,8 @@ class _Reader:
         if not done:
             return None
         self._coming = None
+        if coming.cancelled():  # too many readers: this one was closed meanwhile
+            return None
         try:
             return coming.result()
         except StopAsyncIteration:

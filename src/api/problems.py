@@ -160,7 +160,7 @@ def plain(error: DomainError) -> str:
     return error.sentence.rstrip(".")
 
 
-def of_http(_: AnyRequest, error: HTTPException) -> Response[dict[str, Any]]:
+def of_http(request: AnyRequest, error: HTTPException) -> Response[dict[str, Any]]:
     """Answer a refusal that Litestar or a controller decided."""
     if isinstance(error, Refusal):
         return problem(error.status_code, error.said, dict(error.headers or {}))
@@ -171,13 +171,18 @@ def of_http(_: AnyRequest, error: HTTPException) -> Response[dict[str, Any]]:
             UNPROCESSABLE, [_violation("value_error", ["body"], error.detail)]
         )
     if error.status_code >= SERVER_ERROR:
+        # Litestar takes a field of the body for a dependency that is called the same.
+        cause = error.__cause__
+        if isinstance(cause, msgspec.ValidationError) and "`$.data" in str(cause):
+            return of_json(request, cause)
         log.error("unexpected answer", exc_info=error)
     return problem(error.status_code, error.detail, dict(error.headers or {}))
 
 
 def of_nesting(_: AnyRequest, error: RecursionError) -> Response[dict[str, Any]]:
     """Answer JSON that is nested too deeply to be read."""
-    log.info("a body was nested too deeply", exc_info=error)
+    # Without the traceback, which is as long as the body is deep.
+    log.info("a body was nested too deeply: %s", error)
     said = _violation("recursion_loop", ["body"], "JSON is nested too deeply")
     return problem(UNPROCESSABLE, [said])
 

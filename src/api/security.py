@@ -13,6 +13,7 @@ from api.problems import BEARER, Refusal
 from application.permissions import only_superusers
 from application.ports import Actor
 from application.sessions import Pass, Sessions
+from infrastructure.settings import is_loopback
 
 type Connection = ASGIConnection[Any, Any, Any, Any]
 
@@ -82,6 +83,26 @@ def refuse_foreign_pages(connection: Connection) -> None:
     """Refuse another site's page that has the browser send our cookies."""
     if connection.headers.get("origin") is not None and not same_origin(connection):
         raise Refusal(403, "This page may not use the cookie")
+
+
+def from_this_machine(connection: Connection) -> bool:
+    """
+    Tell whether whoever asks sits at this machine, and meant to ask it.
+
+    A name that somebody elsewhere bound to this machine makes their page look like
+    ours to a browser; a proxy makes everybody look like a neighbour.
+    """
+    headers = connection.headers
+    try:
+        name = urlsplit(f"//{headers.get('host', '')}").hostname or ""
+    except ValueError:
+        return False
+    return (
+        is_loopback(name)
+        and is_loopback(address_of(connection))
+        and same_origin(connection)
+        and not {"forwarded", "x-forwarded-for", "x-real-ip"} & headers.keys()
+    )
 
 
 class CookieRules:

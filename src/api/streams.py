@@ -2,8 +2,6 @@
 
 import asyncio
 import logging
-import time
-from collections import OrderedDict
 from collections.abc import AsyncGenerator, AsyncIterator
 from contextlib import aclosing, asynccontextmanager
 from typing import Protocol
@@ -62,20 +60,15 @@ class _Opened:
 
     def __init__(self, contents: Contents) -> None:
         self._contents = contents
-        self._kept: OrderedDict[UUID, tuple[float, asyncio.Task[bytes | None]]]
-        self._kept = OrderedDict()
+        self._kept: dict[UUID, asyncio.Task[bytes | None]] = {}
 
     async def get(self, content: UUID) -> bytes | None:
-        now = time.monotonic()
-        at, task = self._kept.get(content, (0.0, None))
-        if task is None or now - at > FRESH:
-            task = asyncio.create_task(self._open(content))
-            self._kept[content] = (now, task)
-            self._kept.move_to_end(content)
-        while self._kept and (
-            len(self._kept) > KEPT or now - next(iter(self._kept.values()))[0] > FRESH
-        ):
-            self._kept.popitem(last=False)
+        task = self._kept.get(content)
+        if task is None:
+            task = self._kept[content] = asyncio.create_task(self._open(content))
+            asyncio.get_running_loop().call_later(FRESH, self._kept.pop, content, None)
+            while len(self._kept) > KEPT:
+                del self._kept[next(iter(self._kept))]
         return await asyncio.shield(task)
 
     async def _open(self, content: UUID) -> bytes | None:
@@ -93,19 +86,13 @@ class RunStreams:
         self._freshness = freshness
         self._opened = _Opened(contents)
 
-    async def build_events(self, run: UUID) -> AsyncGenerator[bytes]:
+    def build_events(self, run: UUID) -> AsyncGenerator[bytes]:
         """Yield the lines of ``/build/…/events``: JSON, then two new lines."""
-        async with aclosing(self.told(run, BuildEvents())) as stream:
-            async for told in stream:
-                for frame in told.frames:
-                    yield line(frame)
+        return self._lines(run, BuildEvents())
 
-    async def run_stream(self, run: UUID) -> AsyncGenerator[bytes]:
+    def run_stream(self, run: UUID) -> AsyncGenerator[bytes]:
         """Yield the lines of ``POST /run?stream=true``."""
-        async with aclosing(self.told(run, RunStreamEvents())) as stream:
-            async for told in stream:
-                for frame in told.frames:
-                    yield line(frame)
+        return self._lines(run, RunStreamEvents())
 
     async def events(self, run: UUID, *, after: int = 0) -> AsyncGenerator[bytes]:
         """Yield server-sent events: ids are versions, with a comment as heartbeat."""
@@ -134,6 +121,12 @@ class RunStreams:
                     frames = teller.hear(item)
                 if frames:
                     yield Told(version, frames)
+
+    async def _lines(self, run: UUID, teller: Teller) -> AsyncGenerator[bytes]:
+        async with aclosing(self.told(run, teller)) as stream:
+            async for told in stream:
+                for frame in told.frames:
+                    yield line(frame)
 
     async def _as_sse(self, recorded: Recorded) -> bytes:
         await self._settle(recorded)
@@ -231,18 +224,21 @@ class RunStreams:
         listening: asyncio.Event,
     ) -> None:
         await listening.wait()
-        for tried in range(1, TRIES + 1):
+        failures = 0
+        while True:
             try:
                 async with aclosing(
                     self._hub.follow(run, after_version=after)
                 ) as events:
                     async for recorded in events:
-                        after = recorded.version
+                        after, failures = recorded.version, 0
                         await queue.put(recorded)
             except Exception as error:  # noqa: BLE001 - a lost database connection; read on where we stopped
-                if tried == TRIES:
+                failures += 1
+                if failures == TRIES:
                     await queue.put(error)
-                await asyncio.sleep(0.2 * tried)
+                    return
+                await asyncio.sleep(0.2 * failures)
             else:
                 await queue.put(None)
                 return

@@ -2,7 +2,7 @@
 
 import asyncio
 import random
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Hashable
 from typing import Final
 from uuid import UUID, uuid5
 from weakref import WeakValueDictionary
@@ -22,21 +22,21 @@ class Done[T](msgspec.Struct, frozen=True):
     position: Position = Position()
 
 
-class Turns:
+class Turns[Key: Hashable]:
     """
-    One at a time for each owner, in this process.
+    One at a time for each key, in this process.
 
-    Where many ask at once for the next free name, all would find the same one.
+    Where many look at once and then act on what they saw, all would see the same.
     """
 
     def __init__(self) -> None:
-        self._turns: WeakValueDictionary[UUID, asyncio.Lock] = WeakValueDictionary()
+        self._turns: WeakValueDictionary[Key, asyncio.Lock] = WeakValueDictionary()
 
-    def of(self, owner: UUID) -> asyncio.Lock:
-        """Return the turn of *owner*, to be held while a name is chosen and saved."""
-        turn = self._turns.get(owner)
+    def of(self, key: Key) -> asyncio.Lock:
+        """Return the turn of *key*, to be held from looking to acting."""
+        turn = self._turns.get(key)
         if turn is None:
-            turn = self._turns[owner] = asyncio.Lock()
+            turn = self._turns[key] = asyncio.Lock()
         return turn
 
 

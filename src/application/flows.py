@@ -106,7 +106,7 @@ class Flows:
         self._documents = documents
         self._messages = messages
         self._new_id = new_id
-        self._turns = Turns()
+        self._turns: Turns[UUID] = Turns()
 
     async def get(self, flow_id: UUID, *, version: int | None = None) -> Flow:
         """Return a flow as the log has it (up to *version*)."""

@@ -74,7 +74,7 @@ class Projects:
         self._permissions = Permissions(ownership)
         self._flows = flows
         self._new_id = new_id
-        self._turns = Turns()
+        self._turns: Turns[UUID] = Turns()
 
     async def get(self, project_id: UUID) -> Project:
         """Return a project as the log has it now."""

@@ -117,6 +117,7 @@ class Runs:
             store, leases, contents, worker=worker, now=now, seconds=limits.lease
         )
         self._crew = Crew(self._world, self._keeper)
+        self._recording: set[asyncio.Task[Requested]] = set()
         self._cancelling: set[asyncio.Task[None]] = set()
         self._stopping = False
 
@@ -134,6 +135,7 @@ class Runs:
     async def stop(self) -> None:
         """Take no more runs; give those that go on a moment, then end them."""
         self._stopping = True
+        await asyncio.gather(*self._recording, return_exceptions=True)
         await self._crew.stop(grace=self._world.limits.grace)
         await asyncio.gather(*self._cancelling, return_exceptions=True)
 
@@ -166,7 +168,10 @@ class Runs:
             else self._accepted(prepared, trigger=trigger, cause=cause)
         )
         # A client that hangs up now must not leave a run that nobody carries out.
-        return await asyncio.shield(asyncio.create_task(recording))
+        task = asyncio.create_task(recording)
+        self._recording.add(task)
+        task.add_done_callback(self._recording.discard)
+        return await asyncio.shield(task)
 
     async def cancel(self, run_id: UUID, *, cause: Cause) -> bool:
         """
@@ -174,7 +179,7 @@ class Runs:
 
         The request is durable, so a run on another server stops as well.
         """
-        await self._permissions.require(cause.actor, "run", run_id)
+        await self.require(cause.actor, run_id)
         if not await self._ask_to_cancel(run_id, cause):
             return True
         if not self._crew.cancel(run_id):
@@ -187,16 +192,22 @@ class Runs:
         self._cancelling.add(cancelling)
         cancelling.add_done_callback(self._cancelling.discard)
 
+    async def require(self, actor: Actor, run_id: UUID) -> None:
+        """Raise `NotFoundError` unless the run is *actor*'s."""
+        await self._permissions.require(actor, "run", run_id)
+
     async def get(self, actor: Actor, run_id: UUID) -> Run:
         """Return *actor*'s run as it stands."""
-        await self._permissions.require(actor, "run", run_id)
+        await self.require(actor, run_id)
         return await self._store.load(Run, run_id)
 
     async def wait(self, run_id: UUID) -> Ended:
         """Wait until a run has ended, here or elsewhere; return how."""
-        task = self._crew.task(run_id)
-        if task is not None:
-            await asyncio.wait({task})
+        journal = await self._crew.ended(run_id)
+        if journal is not None and (known := journal.ended) and known.outputs:
+            return Ended(
+                status=known.status, position=journal.position, outputs=known.outputs
+            )
         while True:
             run = await self._store.load(Run, run_id)
             if run.ended:

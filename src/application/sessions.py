@@ -11,8 +11,9 @@ from uuid import UUID, uuid4
 import msgspec
 
 from application.api_keys import ApiKeys
+from application.commands import Turns
 from application.ports import SYSTEM, Actor, Cause, Claims, EventStore
-from application.users import Passwords
+from application.users import LONGEST_NAME, Passwords
 from domain.kernel import DomainError
 from domain.user.user import Means, User
 
@@ -228,16 +229,24 @@ class Sessions:
         self._api_keys = api_keys
         self._uses = uses
         self._failures = failures or Failures()
+        self._turns: Turns[tuple[str, str]] = Turns()
 
     async def sign_in(self, username: str, password: str, *, address: str) -> Pass:
         """Let somebody in who knows the password."""
+        name = username[: LONGEST_NAME + 1]  # longer ones are nobody's, and remembered
+        # One at a time: guesses that are made at once would all be let through.
+        async with self._turns.of((name, address)):
+            user_id = await self._recognised(name, password, address)
+        return await self._let_in(user_id, "password")
+
+    async def _recognised(self, username: str, password: str, address: str) -> UUID:
         self._failures.check(username, address)
         user_id = await self._claims.holder("username", username)
         if not await self._passwords.matches(user_id, password) or user_id is None:
             await self._failed(user_id, username, address)
             raise WrongCredentialsError
         self._failures.forget(username, address)
-        return await self._let_in(user_id, "password")
+        return user_id
 
     async def sign_in_by_link(self, token: str) -> Pass:
         """Let somebody in who was given a link; it works once."""

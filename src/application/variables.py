@@ -8,6 +8,7 @@ import msgspec
 
 from application.commands import (
     Done,
+    Turns,
     answer_of,
     deciding_again,
     ids_in,
@@ -72,14 +73,23 @@ class Variables:
         self._permissions = Permissions(ownership)
         self._vault = vault
         self._new_id = new_id
+        self._turns: Turns[UUID] = Turns()
 
     async def define(
         self, actor: Actor, new: NewVariable, *, cause: Cause
     ) -> Done[UUID]:
         """Define a variable under a name that *actor* does not use yet."""
         owner = person(actor)
-        if before := await self._store.answered(cause):
-            return Done(ids_in(before.answer)[0], before.position)
+        # One at a time, so that a request sent twice at once finds its own answer
+        # and not a variable of that name.
+        async with self._turns.of(owner):
+            if before := await self._store.answered(cause):
+                return Done(ids_in(before.answer)[0], before.position)
+            return await self._define(owner, new, cause=cause)
+
+    async def _define(
+        self, owner: UUID, new: NewVariable, *, cause: Cause
+    ) -> Done[UUID]:
         refuse_empty(new.name, new.value)
         sealed = await self._vault.seal(owner, VALUE, new.value)
         variable = self._new_id()

@@ -17,6 +17,7 @@ import bcrypt
 import msgspec
 import psycopg
 
+from application.gathered import Gathered
 from infrastructure.keyring import Keyring
 from infrastructure.postgres import Database
 
@@ -137,8 +138,8 @@ class PostgresSessions(Sessions):
           AND revoked_at IS NULL AND expires_at > clock_timestamp()
     """
     _ALIVE = """
-        SELECT FROM es.sessions
-        WHERE id = %(id)s AND revoked_at IS NULL AND expires_at > clock_timestamp()
+        SELECT id FROM es.sessions
+        WHERE id = ANY(%s) AND revoked_at IS NULL AND expires_at > clock_timestamp()
     """
     _REVOKE = """
         UPDATE es.sessions SET revoked_at = clock_timestamp()
@@ -156,6 +157,7 @@ class PostgresSessions(Sessions):
     def __init__(self, database: Database, *, lifetime: timedelta = _LIFETIME) -> None:
         self._database = database
         self._lifetime = lifetime
+        self._gathered = Gathered(self._living)
 
     @override
     async def open(self, user: UUID) -> Session:
@@ -179,7 +181,12 @@ class PostgresSessions(Sessions):
 
     @override
     async def alive(self, session_id: UUID) -> bool:
-        return await self._changed(self._ALIVE, {"id": session_id}) > 0
+        return await self._gathered.of(session_id) is not None
+
+    async def _living(self, sessions: Sequence[UUID]) -> dict[UUID, bool]:
+        async with self._database.pool.connection() as connection:
+            found = await connection.execute(self._ALIVE, [list(sessions)])
+            return {session: True for (session,) in await found.fetchall()}
 
     @override
     async def revoke(self, session_id: UUID) -> None:

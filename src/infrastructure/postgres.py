@@ -39,7 +39,7 @@ class Database:
 
     @classmethod
     async def open(
-        cls, dsn: str, *, migration_dsn: str | None = None, pool_size: int = 10
+        cls, dsn: str, *, migration_dsn: str | None = None, pool_size: int = 8
     ) -> Self:
         """Connect, or raise `psycopg_pool.PoolTimeout` after ten seconds."""
         pool: Pool = AsyncConnectionPool(
@@ -57,7 +57,7 @@ class Database:
             await pool.close()
             raise
         engine = create_async_engine(
-            sqlalchemy_url(dsn), pool_size=pool_size, max_overflow=0
+            sqlalchemy_url(dsn), pool_size=(pool_size + 1) // 2, max_overflow=0
         )
         event.listen(engine.sync_engine, "checkout", _check_checkout)
         return cls(

@@ -5,6 +5,7 @@ from collections.abc import Iterable, Sequence
 from typing import NamedTuple, override
 from uuid import UUID, uuid4
 
+from application.gathered import Gathered
 from application.ports import (
     Blobs,
     Content,
@@ -108,6 +109,7 @@ class PostgresContents(Contents):
         self._keys = PostgresSubjectKeys(database, keyring)
         self._blobs = blobs
         self._sealer = _ContentSealer(keyring, self._keys, blobs)
+        self._gathered = Gathered(self._open)
 
     async def check(self) -> None:
         """Raise `WrongKeyError` if the database was sealed with another secret."""
@@ -121,6 +123,13 @@ class PostgresContents(Contents):
     async def open(self, ids: Sequence[UUID]) -> dict[UUID, bytes]:
         if not ids:
             return {}
+        if len(ids) > 1:
+            return await self._open(ids)
+        [content] = ids
+        opened = await self._gathered.of(content)
+        return {} if opened is None else {content: opened}
+
+    async def _open(self, ids: Sequence[UUID]) -> dict[UUID, bytes]:
         async with (
             self._database.pool.connection() as connection,
             connection.cursor(binary=True) as cursor,

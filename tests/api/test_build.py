@@ -4,6 +4,7 @@ import asyncio
 from uuid import UUID, uuid4
 
 import httpx
+import pytest
 
 from application.runs import Limits
 from tests.api.runs_server import frames, serving
@@ -77,6 +78,31 @@ async def test_a_poll_may_say_from_where() -> None:
 
     assert names(frames(rest.text)) == ["end"]
     assert frames(nothing.text) == [("end", {})]
+
+
+async def test_a_poll_that_gives_way_to_others_is_answered(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr("api.polls.READERS", 1)
+    speaker = Scripted("Speaker")
+    speaker.hangs = asyncio.Event()
+    lab = Lab(speaker)
+    async with serving(lab) as client:
+        run = await lab.ask(await lab.add(lab.spoken()), input_value="hello")
+        await speaker.started.wait()
+        url = f"/build/{run}/events?event_delivery=polling"
+        await client.get(url)
+        waiting = asyncio.create_task(client.get(url))
+        await asyncio.sleep(0.05)
+        other = await client.get(url, headers={"x-credential": "another"})
+        async with asyncio.timeout(2):
+            answer = await waiting
+        speaker.hangs.set()
+        again = await client.get(url)
+
+    assert (answer.status_code, answer.text) == (200, "")
+    for full in (other, again):
+        assert frames(full.text)[0][0] == "vertices_sorted"
 
 
 async def test_hanging_up_does_not_cancel_a_run() -> None:

@@ -67,6 +67,27 @@ async def test_tokens_reach_a_reader_while_the_model_speaks(ada: Person) -> None
     assert text == messages[-1]["text"]
 
 
+async def test_a_frozen_vertex_is_built_once_for_each_input(ada: Person) -> None:
+    flow = await starter(ada, "Ask a Model")
+    data = (await ada.get(f"/api/v1/flows/{flow}")).json()["data"]
+    for node in data["nodes"]:
+        node["data"]["node"]["frozen"] = node["id"].startswith("LanguageModel")
+    await ada.patch(f"/api/v1/flows/{flow}", json={"data": data})
+
+    used = []
+    for said in ("one", "one", "two", "two", "one"):
+        _, told = await built(ada, flow, said, "frozen")
+        assert names(told)[-1] == "end"
+        assert "error" not in names(told)
+        used += [
+            one["build_data"]["data"]["used_frozen_result"]
+            for name, one in told
+            if name == "end_vertex" and one["build_data"]["id"].startswith("Language")
+        ]
+
+    assert used == [False, True, False, True, False]
+
+
 async def test_another_ones_runs_are_not_there(ada: Person, bob: Person) -> None:
     flow = await starter(ada, "Words in a Template")
     job, _ = await built(ada, flow, "hello", "mine")

@@ -20,6 +20,7 @@ NAMES = (
     "test-memorychatbotnollm",
     "test-simpleapitest",
 )
+OTHERS = sorted(path for path in FLOWS.glob("*.json") if path.stem not in NAMES)
 SAID = {"inputs": {"input_value": "hello", "session": "s1"}}
 
 
@@ -65,6 +66,28 @@ async def test_a_flow_of_langbuilder_reaches_its_end(name: str) -> None:
     assert output["results"]["message"]["text"]
     assert names(frames(live.text))[-1] == "end"
     assert "error" not in names(frames(live.text))
+
+
+@pytest.mark.parametrize("path", OTHERS, ids=lambda path: path.stem)
+async def test_a_flow_with_unknown_components_ends_and_names_them(path: Path) -> None:
+    async with FakeModels() as fake:
+        lab = lab_for(fake)
+        async with lab.open():
+            flow = await lab.add(document(path.stem))
+            told = await lab.frames(await lab.ask(flow, input_value="hello"))
+            run = await lab.ask(flow, input_value="hello", trigger="run")
+            ended = await lab.runs.wait(run)
+
+    assert (names(told)[0], names(told)[-1]) == ("vertices_sorted", "end")
+    builds = [data["build_data"] for name, data in told if name == "end_vertex"]
+    failed = [one["id"] for one in builds if not one["valid"]]
+    errors = [data["text"] for name, data in told if name == "error"]
+    assert len(errors) == len(failed)
+    assert all("This server has no component of type" in text for text in errors)
+    if failed:
+        assert (ended.status, ended.reason) == ("failed", "unknown-component")
+    else:
+        assert ended.status == "succeeded"
 
 
 async def poll(client: Any, job: str) -> list[tuple[str, Any]]:

@@ -25,7 +25,7 @@ def slowed(lab: Lab, seconds: Callable[[Any], float]) -> None:
     async def slowly(*aggregates: Any, **more: Any) -> Saved:
         runs = [one for one in aggregates if isinstance(one, Run)]
         pause = sum(seconds(run) for run in runs)
-        early = random.random() < 0.5  # noqa: S311 - chance, not secrets
+        early = random.random() < 0.5
         await asyncio.sleep(pause if early else 0)
         saved = await save(*aggregates, **more)
         await asyncio.sleep(0 if early else pause)
@@ -71,7 +71,7 @@ async def test_a_run_whose_turn_comes_while_it_is_recorded_is_claimed() -> None:
 
 async def test_a_cancel_at_any_moment_leaves_one_end() -> None:
     lab = Lab(limits=Limits(running=4, queued=100))
-    chance = random.Random(7)  # noqa: S311 - the same moments each time
+    chance = random.Random(7)
     async with lab.open():
         flow = await lab.add(lab.echo())
         slowed(lab, lambda _: chance.random() * 0.01)

@@ -1,10 +1,16 @@
 """A whole server with little room, what it logs, and people who mean harm."""
 
+import asyncio
 import logging
+import socket
 from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager
+from typing import override
 
 import pytest
+import uvicorn
 
+from api.app import create_app
 from api.composition import Application, compose
 from infrastructure.settings import load
 from tests.api.conftest import (
@@ -12,7 +18,6 @@ from tests.api.conftest import (
     Join,
     Person,
     ada,
-    address,
     anybody,
     bob,
     join,
@@ -21,7 +26,7 @@ from tests.api.conftest import (
 from tests.fake_openai import FakeModels
 from tests.servers import Databases
 
-__all__ = ["ada", "address", "anybody", "bob", "join", "root"]
+__all__ = ["ada", "anybody", "bob", "join", "root"]
 
 ROOM = 8
 QUEUE = 40
@@ -36,6 +41,7 @@ class Said(logging.Handler):
         self.setFormatter(logging.Formatter("%(levelname)s %(name)s: %(message)s"))
         self.lines: list[str] = []
 
+    @override
     def emit(self, record: logging.LogRecord) -> None:
         """Keep one line, with its traceback."""
         if record.name != "httpx":  # the tests' own client; the server's is silenced
@@ -94,7 +100,38 @@ async def application(
         yield application
 
 
-@pytest.fixture
+@asynccontextmanager
+async def serving(application: Application) -> AsyncIterator[str]:
+    """Serve *application* on a port of loopback; yield its address."""
+    # By name of its protocol: only then does asyncio send small answers at once.
+    with socket.socket(proto=socket.IPPROTO_TCP) as listener:
+        listener.bind(("127.0.0.1", 0))
+        config = uvicorn.Config(
+            create_app(application), log_config=None, access_log=False, lifespan="on"
+        )
+        server = uvicorn.Server(config)
+        task = asyncio.create_task(server.serve([listener]))
+        while not server.started:
+            await asyncio.sleep(0.01)
+        yield f"http://127.0.0.1:{listener.getsockname()[1]}"
+        server.should_exit = True
+        await task
+
+
+@pytest.fixture(scope="session")
+async def address(application: Application) -> AsyncIterator[str]:
+    """Where the server listens."""
+    async with serving(application) as address:
+        yield address
+
+
+@pytest.fixture(scope="session")
 async def mallory(join: Join) -> Person:
-    """Somebody new, who has nothing to lose."""
+    """Somebody with an account, and nothing good in mind."""
     return await join("mallory")
+
+
+@pytest.fixture
+async def eve(join: Join) -> Person:
+    """Somebody who has just come, and may be gone after the test."""
+    return await join("eve")

@@ -94,7 +94,7 @@ def sound(answer: httpx.Response) -> None:
 
 INSIDE = (
     *("Traceback", 'File \\"', ".py", "site-packages", "/src/", "/usr/", "/tmp/"),
-    *("psycopg", "sqlalchemy", "SELECT ", "INSERT ", "es.", "rm_", "postgres"),
+    *("psycopg", "sqlalchemy", "SELECT ", "INSERT ", " es.", "rm_", "postgres"),
     *("msgspec", "litestar", "Errno"),
 )
 

@@ -18,20 +18,11 @@ from tests.attacks.flows import built, echo, saved
 
 JSON = {"Content-Type": "application/json"}
 ODD = [
-    "\0",
     "a\0b",
-    "\x01\x1f\x7f",
-    "\u202eevil",
-    "\ufeff",
-    "\ufffe\uffff",
-    "\U0010ffff" * 100,
-    "🏴‍☠️" * 60,
-    "e\u0301",
-    "'; DROP TABLE es.core_events; --",
-    "%s %(x)s {0} {}",
-    "$$ $1 :x",
+    "\x01\x1f\x7f\u202e\ufeff\ufffe\uffff",
+    "\U0010ffff\U0001f3f4\u200d\u2620\ufe0f" * 60,
+    "'; DROP TABLE es.core_events; -- %s %(x)s {0} $$ $1 :x",
     "../../etc/passwd",
-    "<script>alert(1)</script>",
     "\r\nX-Evil: 1",
     " ",
     "x" * 5000,
@@ -221,10 +212,11 @@ async def test_a62_after_all_of_it_others_are_served_and_nothing_is_parked(
 ) -> None:
     flow = await saved(ada, echo())
     for odd in ODD:
-        await built(ada, flow, inputs={"input_value": odd})
-        for message in (
-            await ada.get(f"/api/v1/monitor/messages?flow_id={flow}")
-        ).json():
+        asked = {"input_value": odd, "session": f"s{ODD.index(odd)}"}
+        await built(ada, flow, inputs=asked)
+        query = {"flow_id": flow, "session_id": asked["session"]}
+        said = await ada.get("/api/v1/monitor/messages", params=query)
+        for message in said.json():
             await ada.put(
                 f"/api/v1/monitor/messages/{message['id']}",
                 json={"text": odd, "sender": odd, "sender_name": odd, "files": [odd]},
@@ -353,7 +345,7 @@ async def test_a36_any_last_event_id_gets_an_end(mallory: Person, last: str) -> 
 
     answer = await mallory.get(
         f"/api/v1/runs/{job}/events",
-        headers={"Last-Event-ID": last.encode()},  # type: ignore[dict-item]  # bytes go as they are
+        headers={"Last-Event-ID": last},
         timeout=5,
     )
 
@@ -425,6 +417,7 @@ async def test_a36_a_batch_and_a_file_hold_only_so_many_flows(mallory: Person) -
     file = {"file": ("f.json", json.dumps({"folder_name": "f", "flows": flows}))}
 
     sound(batch)
+    sound(await mallory.post("/api/v1/flows/batch/", json={"flows": 7}))
     sound(await mallory.post("/api/v1/flows/upload/", files=file))
     sound(await mallory.post("/api/v1/projects/upload/", files=file))
 

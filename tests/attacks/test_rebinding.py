@@ -1,37 +1,15 @@
 """A page elsewhere that makes the browser call this machine by another name."""
 
-import asyncio
-import socket
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
 
 import httpx
 import pytest
-import uvicorn
 
-from api.app import create_app
-from api.composition import Application, compose
+from api.composition import compose
 from infrastructure.settings import load
 from tests.api.conftest import PASSWORD
+from tests.attacks.conftest import serving
 from tests.servers import Databases
-
-
-@asynccontextmanager
-async def asking(application: Application) -> AsyncIterator[httpx.AsyncClient]:
-    with socket.socket() as listener:
-        listener.bind(("127.0.0.1", 0))
-        config = uvicorn.Config(
-            create_app(application), log_config=None, access_log=False, lifespan="on"
-        )
-        server = uvicorn.Server(config)
-        serving = asyncio.create_task(server.serve([listener]))
-        while not server.started:
-            await asyncio.sleep(0.01)
-        address = f"http://127.0.0.1:{listener.getsockname()[1]}"
-        async with httpx.AsyncClient(base_url=address) as client:
-            yield client
-        server.should_exit = True
-        await serving
 
 
 @pytest.fixture(scope="module")
@@ -52,7 +30,11 @@ async def open_house(
         },
         env_file=None,
     )
-    async with compose(settings) as application, asking(application) as client:
+    async with (
+        compose(settings) as application,
+        serving(application) as address,
+        httpx.AsyncClient(base_url=address) as client,
+    ):
         yield client
 
 
@@ -84,7 +66,7 @@ async def test_a24_a_name_that_was_bound_to_this_machine_lets_nobody_in(
 ) -> None:
     answer = await open_house.get("/api/v1/auto_login", headers={"Host": name})
 
-    assert answer.status_code in {400, 403}
+    assert answer.status_code in {400, 403, 422}
     assert "access_token" not in answer.text
 
 

@@ -29,7 +29,9 @@ async def test_a24_nobody_is_let_in_unasked(anybody: httpx.AsyncClient) -> None:
     sound(answer)
 
 
-@pytest.mark.parametrize("host", ["0.0.0.0", "::", "192.168.1.2", "example.org"])  # refused
+@pytest.mark.parametrize(
+    "host", ["0.0.0.0", "::", "192.168.1.2", "example.org"]
+)  # refused
 def test_a24_auto_login_is_refused_on_any_address_that_others_reach(host: str) -> None:
     given = {"LANGBUILDER_AUTO_LOGIN": "true", "LANGBUILDER_HOST": host}
 
@@ -81,15 +83,15 @@ async def test_a26_an_unknown_name_takes_as_long_as_a_wrong_password(
 
 
 async def test_a26_many_guesses_at_once_are_no_way_around_the_limit(
-    mallory: Person, anybody: httpx.AsyncClient
+    eve: Person, anybody: httpx.AsyncClient
 ) -> None:
-    wrong = {"username": mallory.username, "password": "wrong"}
+    wrong = {"username": eve.username, "password": "wrong"}
 
     answers = await asyncio.gather(
         *(anybody.post("/api/v1/login", data=wrong, timeout=20) for _ in range(25))
     )
     closed = await anybody.post(
-        "/api/v1/login", data={"username": mallory.username, "password": PASSWORD}
+        "/api/v1/login", data={"username": eve.username, "password": PASSWORD}
     )
 
     assert {answer.status_code for answer in answers} == {401, 429}
@@ -137,9 +139,9 @@ async def entered(client: httpx.AsyncClient, person: Person) -> httpx.Response:
 
 
 async def test_a28_of_many_who_use_a_refresh_token_at_once_none_stays_in(
-    mallory: Person, anybody: httpx.AsyncClient
+    eve: Person, anybody: httpx.AsyncClient
 ) -> None:
-    tokens = (await entered(anybody, mallory)).json()
+    tokens = (await entered(anybody, eve)).json()
 
     async def renew() -> httpx.Response:
         answer = await anybody.post(
@@ -158,12 +160,12 @@ async def test_a28_of_many_who_use_a_refresh_token_at_once_none_stays_in(
 
 
 async def test_a28_a_new_password_ends_every_session_and_every_refresh_token(
-    address: str, mallory: Person, anybody: httpx.AsyncClient
+    address: str, eve: Person, anybody: httpx.AsyncClient
 ) -> None:
-    tokens = (await entered(anybody, mallory)).json()
+    tokens = (await entered(anybody, eve)).json()
 
-    changed = await mallory.patch(
-        f"/api/v1/users/{mallory.id}/reset-password", json={"password": "another"}
+    changed = await eve.patch(
+        f"/api/v1/users/{eve.id}/reset-password", json={"password": "another"}
     )
 
     assert changed.status_code == 200
@@ -172,9 +174,9 @@ async def test_a28_a_new_password_ends_every_session_and_every_refresh_token(
         "/api/v1/refresh", headers=with_cookie(tokens["refresh_token"])
     )
     assert (await anybody.get(WHOAMI, headers=bearing)).status_code == 401
-    assert (await mallory.get(WHOAMI)).status_code == 401
+    assert (await eve.get(WHOAMI)).status_code == 401
     assert renewed.status_code == 401
-    await (await signed_in(address, mallory.username, "another")).aclose()
+    await (await signed_in(address, eve.username, "another")).aclose()
 
 
 async def test_a28_cookies_are_forgotten_as_they_were_set(

@@ -42,8 +42,6 @@ def test_vertices_are_known_by_their_ids() -> None:
     assert (second.is_input, second.is_output) == (False, True)
     assert (third.is_input, third.is_output) == (False, False)
     assert graph.chat_input == "ChatInput-1"
-    assert graph.input_vertices == [first]
-    assert graph.output_vertices == [second]
     assert graph.named("Any") == graph.named("Any-1") == [third]
     assert graph.reads("Any-1") == ("TextOutput-1",)
 

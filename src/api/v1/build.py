@@ -116,7 +116,7 @@ class BuildController(Controller):
     ) -> Response[Any]:
         """Tell what happens in a run, from its beginning; or what is new, if polled."""
         try:
-            await runs.get(actor, job_id)
+            await runs.require(actor, job_id)
         except NotFoundError:
             raise _no_job(job_id) from None
         if event_delivery == "polling":

@@ -1,14 +1,14 @@
 """Flows: drawn, saved, listed, uploaded and downloaded."""
 
 import asyncio
-from typing import Any
+from typing import Annotated, Any
 from uuid import UUID
 
 import msgspec
 from litestar import Controller, Request, Response, delete, get, patch, post
 from litestar.params import FromPath, FromQuery, MultipartBody, RequestBody
 
-from api.archives import flows_in, uploaded_json, zipped
+from api.archives import MOST_FLOWS, flows_in, uploaded_json, zipped
 from api.given import Given
 from api.problems import Refusal
 from api.requests import Answers, bounded_page, expected_version, page_of
@@ -37,7 +37,7 @@ AnyRequest = Request[Any, Any, Any]
 class Batch(msgspec.Struct, frozen=True, kw_only=True):
     """Several flows to be created together."""
 
-    flows: list[NewFlow]
+    flows: Annotated[list[NewFlow], msgspec.Meta(max_length=MOST_FLOWS)]
 
 
 class FlowController(Controller):

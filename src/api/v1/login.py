@@ -13,6 +13,7 @@ from api.security import (
     REFRESH,
     CookieRules,
     address_of,
+    from_this_machine,
     refuse_foreign_pages,
 )
 from application.names import Name, Password
@@ -76,13 +77,15 @@ class LoginController(Controller):
     async def auto_login(
         self,
         *,
+        request: AnyRequest,
         sessions: Given[Sessions],
         users: Given[Users],
         cookie_rules: Given[CookieRules],
         auto_login: Given[bool],
     ) -> Response[dict[str, Any]]:
         """Sign in as the first user, where the operator allows it."""
-        first = await users.first_superuser() if auto_login else None
+        welcome = auto_login and from_this_machine(request)
+        first = await users.first_superuser() if welcome else None
         if first is None:
             raise AutoLoginOffError
         return _let_in(await sessions.sign_in_unasked(first), cookie_rules)

@@ -53,7 +53,7 @@ class RunsController(Controller):
         run_views: Given[RunViews],
     ) -> RunRow:
         """Tell how a run stands."""
-        await runs.get(actor, run_id)
+        await runs.require(actor, run_id)
         row = await run_views.get(run_id)
         if row is None:
             raise NotFoundError("run", run_id)

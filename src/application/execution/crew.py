@@ -23,7 +23,28 @@ log = logging.getLogger(__name__)
 CANCELS = "runs:cancel"
 """The channel on which a server tells the others which run to cancel."""
 
-type Ending = Literal["cancelled", "stopping", "lost"]
+type Ending = Literal["cancelled", "stopping", "lost", "broken"]
+
+
+class Going:
+    """A run that is here: its task, and why it is to stop, if it is."""
+
+    def __init__(self, journal: Journal, script: Script, slot: Slot) -> None:
+        self.journal = journal
+        self.script = script
+        self.slot = slot
+        self.task: asyncio.Task[None] | None = None
+        self.begun = False
+        self.ending: Ending | None = None
+
+    def interrupt(self, ending: Ending) -> None:
+        """Stop it because of *ending*, unless something has before."""
+        if self.ending is None:
+            self.ending = ending
+            # A task cancelled before its first step would never take one, and so
+            # not end its run; it looks at `ending` when it begins.
+            if self.task is not None and self.begun:
+                self.task.cancel()
 
 
 class Crew:
@@ -40,9 +61,7 @@ class Crew:
         self._world = world
         self._keeper = keeper
         self._signals = world.signals
-        self._tasks: dict[UUID, asyncio.Task[None]] = {}
-        self._journals: dict[UUID, Journal] = {}
-        self._endings: dict[UUID, Ending] = {}
+        self._going: dict[UUID, Going] = {}
         self._background: list[asyncio.Task[None]] = []
         self._stopping = False
 
@@ -57,84 +76,85 @@ class Crew:
     async def stop(self, *, grace: float) -> None:
         """Let runs finish within *grace* seconds, then end those that are left."""
         self._stopping = True
-        if self._tasks:
-            await asyncio.wait(set(self._tasks.values()), timeout=grace)
-        while self._tasks:
-            for run in list(self._tasks):
-                self._interrupt(run, "stopping")
-            await asyncio.wait(set(self._tasks.values()))
+        if tasks := self._tasks():
+            await asyncio.wait(tasks, timeout=grace)
+        while tasks := self._tasks():
+            for going in self._going.values():
+                going.interrupt("stopping")
+            await asyncio.wait(tasks)
         for task in self._background:
             task.cancel()
         await asyncio.gather(*self._background, return_exceptions=True)
 
     def runs(self) -> Collection[UUID]:
         """Return the runs that go on or wait here now."""
-        return frozenset(self._tasks)
+        return frozenset(self._going)
 
-    def task(self, run: UUID) -> asyncio.Task[None] | None:
-        """Return the task of a run that is here."""
-        return self._tasks.get(run)
+    async def ended(self, run: UUID) -> Journal | None:
+        """Wait for a run that is here, and return what was written of it."""
+        going = self._going.get(run)
+        if going is None or going.task is None:
+            return None
+        await asyncio.wait({going.task})
+        return going.journal
 
     def begin(self, journal: Journal, script: Script, slot: Slot) -> None:
         """Carry a run out as soon as its slot is free."""
         run = journal.run_id
-        task = asyncio.create_task(
-            self._carry_out(journal, script, slot), name=f"run {run}"
-        )
-        self._tasks[run] = task
-        self._journals[run] = journal
+        going = self._going[run] = Going(journal, script, slot)
+        going.task = asyncio.create_task(self._carry_out(going), name=f"run {run}")
         if self._stopping:
-            self._interrupt(run, "stopping")
+            going.interrupt("stopping")
 
     def cancel(self, run: UUID) -> bool:
         """Stop a run that is here, whatever it is waiting for; tell whether it is."""
-        return self._interrupt(run, "cancelled")
+        going = self._going.get(run)
+        if going is not None:
+            going.interrupt("cancelled")
+        return going is not None
 
     def _lose(self, run: UUID) -> None:
-        journal = self._journals.get(run)
-        if journal is None or journal.closing:  # its end gives the lease back
+        going = self._going.get(run)
+        if going is None or going.journal.closing:  # its end gives the lease back
             return
         log.warning("run %s is another worker's now", run)
-        self._interrupt(run, "lost")
+        going.interrupt("lost")
 
-    def _interrupt(self, run: UUID, ending: Ending) -> bool:
-        task = self._tasks.get(run)
-        if task is None:
-            return False
-        if run not in self._endings:
-            self._endings[run] = ending
-            task.cancel()
-        return True
+    def _tasks(self) -> list[asyncio.Task[None]]:
+        return [one.task for one in self._going.values() if one.task is not None]
 
-    async def _carry_out(self, journal: Journal, script: Script, slot: Slot) -> None:
-        run = journal.run_id
+    async def _carry_out(self, going: Going) -> None:
+        run = going.journal.run_id
+        going.begun = True
         try:
-            await self._to_the_end(journal, script, slot)
+            await self._to_the_end(going)
         except Exception:
             # The lease runs out, and whoever sweeps then ends the run.
             log.exception("run %s could not be ended", run)
         finally:
-            self.slots.leave(slot)
-            self._tasks.pop(run, None)
-            self._journals.pop(run, None)
-            self._endings.pop(run, None)
+            self.slots.leave(going.slot)
+            self._going.pop(run, None)
             await self._signals.forget(channel(run))
 
-    async def _to_the_end(self, journal: Journal, script: Script, slot: Slot) -> None:
+    async def _to_the_end(self, going: Going) -> None:
+        journal = going.journal
         try:
-            if not slot.ready:
-                await slot.free.wait()
+            if going.ending is not None:
+                await self._interrupted(going)
+                return
+            await going.slot.free.wait()
+            if not journal.claimed:
                 worker = self._keeper.worker
                 await journal.write(Entry(decisions=(lambda run: run.claim(worker),)))
-            await Execution(self._world, journal, script).carry_out()
+            await Execution(self._world, journal, going.script).carry_out()
         except asyncio.CancelledError:
-            await self._interrupted(journal, script)
+            await self._interrupted(going)
         except Exception as error:  # noqa: BLE001 - whatever went wrong, the run has to end
-            await self._broken(journal, script, first_of(error))
+            going.ending = going.ending or "broken"  # it is not to be cut short
+            await self._broken(going, first_of(error))
 
-    async def _broken(
-        self, journal: Journal, script: Script, error: BaseException
-    ) -> None:
+    async def _broken(self, going: Going, error: BaseException) -> None:
+        journal = going.journal
         match error:
             case RunTakenError():
                 log.info("run %s ended elsewhere", journal.run_id)
@@ -142,15 +162,16 @@ class Crew:
                 await self._cancelled(journal)
             case _:
                 log.error("run %s met an error", journal.run_id, exc_info=error)
-                await self._keeper.failed(journal, script.facts.owner, INTERNAL)
+                await self._keeper.failed(journal, going.script.facts.owner, INTERNAL)
 
-    async def _interrupted(self, journal: Journal, script: Script) -> None:
-        match self._endings.get(journal.run_id, "stopping"):
+    async def _interrupted(self, going: Going) -> None:
+        journal = going.journal
+        match going.ending or "stopping":
             case "cancelled":
                 await self._cancelled(journal)
             case "stopping":
-                await self._keeper.failed(journal, script.facts.owner, STOPPING)
-            case "lost":
+                await self._keeper.failed(journal, going.script.facts.owner, STOPPING)
+            case "lost" | "broken":
                 pass
 
     async def _cancelled(self, journal: Journal) -> None:

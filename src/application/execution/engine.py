@@ -120,7 +120,7 @@ class Execution(Stage):
     async def _outputs(self, call: Call) -> Mapping[str, Value]:
         """Return what a vertex comes to: now, or before if it is frozen."""
         component = self.world.components.of(call.type)
-        call.fields, call.feeds = await self._inlets.of(call.vertex)
+        call.fields, call.feeds = await self._inlets.of(call.vertex, component)
         circles = self.script.graph.circles
         if self.script.vertex(call.vertex).frozen and call.vertex not in circles:
             build = partial(self._compute, component, call)

@@ -1,12 +1,13 @@
 """Flows on their way into runs: the exact head version, for those who may run it."""
 
-import asyncio
 from collections import OrderedDict
+from collections.abc import Sequence
 from typing import Protocol, override
 from uuid import UUID
 
 import msgspec
 
+from application.gathered import Gathered
 from application.permissions import NotFoundError, Permissions
 from application.ports import Actor, Claims, EventStore
 from domain.flow.flow import Flow
@@ -52,16 +53,17 @@ class StoredFlows(FlowsToRun):
         self._permissions = permissions
         self._claims = claims
         self._kept: OrderedDict[UUID, Flow] = OrderedDict()
-        self._turns: dict[UUID, asyncio.Lock] = {}
+        self._gathered: dict[UUID, Gathered[UUID, Flow]] = {}
 
     @override
     async def head(self, actor: Actor, flow_id: UUID) -> FlowToRun:
         """Return *actor*'s flow as it stands now."""
         await self._permissions.require(actor, "flow", flow_id)
-        turn = self._turns.setdefault(flow_id, asyncio.Lock())
-        async with turn:
-            flow = await self._current(flow_id)
-        if flow.deleted:
+        gathered = self._gathered.get(flow_id)
+        if gathered is None:
+            gathered = self._gathered[flow_id] = Gathered(self._current)
+        flow = await gathered.of(flow_id)
+        if flow is None or flow.deleted:
             raise NotFoundError("flow", flow_id)
         return FlowToRun(
             id=flow.id,
@@ -83,7 +85,8 @@ class StoredFlows(FlowsToRun):
             raise NotFoundError("flow", identifier)
         return await self.head(actor, flow_id)
 
-    async def _current(self, flow_id: UUID) -> Flow:
+    async def _current(self, ids: Sequence[UUID]) -> dict[UUID, Flow]:
+        [flow_id] = ids
         kept = self._kept.get(flow_id)
         if kept is None:
             kept = await self._store.load(Flow, flow_id)
@@ -98,5 +101,5 @@ class StoredFlows(FlowsToRun):
         self._kept.move_to_end(flow_id)
         while len(self._kept) > KEPT:
             dropped, _ = self._kept.popitem(last=False)
-            self._turns.pop(dropped, None)
-        return kept
+            self._gathered.pop(dropped, None)
+        return {flow_id: kept}

@@ -3,8 +3,7 @@
 from collections.abc import Collection, Mapping
 
 from application.execution.inputs import (
-    SESSION,
-    CredentialAsSessionError,
+    CredentialExposedError,
     VariableMissingError,
     arrived,
     converted,
@@ -13,7 +12,7 @@ from application.execution.inputs import (
 from application.execution.journal import on_firm_ground
 from application.execution.script import Script
 from application.execution.variables import NAME, Variable, VariableValues
-from application.ports.components import Feed
+from application.ports.components import Component, Feed
 from domain.kernel import Json
 from domain.run.values import Value
 
@@ -32,14 +31,17 @@ class Inlets:
         """Hold a vertex's outputs for those that it feeds."""
         self._values[vertex] = outputs
 
-    async def of(self, vertex: str) -> tuple[dict[str, Value], dict[str, list[Feed]]]:
+    async def of(
+        self, vertex: str, component: Component
+    ) -> tuple[dict[str, Value], dict[str, list[Feed]]]:
         """Return every field of a vertex with its value, and what fed it."""
         fields, feeds = self._arrived(vertex)
         own = self._script.fields(vertex, wired=tuple(fields))
         named = variables_in(own)
         await self._look_up(named.values())
         for name, field in own.items():
-            fields[name] = converted(self._bound(name, field, named.get(name)))
+            bound = self._bound(name, field, named.get(name), component)
+            fields[name] = converted(bound)
         return fields, feeds
 
     def _arrived(self, vertex: str) -> tuple[dict[str, Value], dict[str, list[Feed]]]:
@@ -68,7 +70,11 @@ class Inlets:
         self.secrets += [one.value for one in found.values() if one.credential]
 
     def _bound(
-        self, name: str, field: Mapping[str, Json], variable: str | None
+        self,
+        name: str,
+        field: Mapping[str, Json],
+        variable: str | None,
+        component: Component,
     ) -> Mapping[str, Json]:
         """Return *field* with what its variable stands for, if it names one."""
         if variable is None:
@@ -79,6 +85,16 @@ class Inlets:
             if variable in self.secrets:
                 return field
             raise VariableMissingError(variable)
-        if name == SESSION and value.credential:
-            raise CredentialAsSessionError
+        if value.credential and not _keeps_secret(component, name):
+            raise CredentialExposedError
         return {**field, "value": value.value}
+
+
+def _keeps_secret(component: Component, name: str) -> bool:
+    """
+    Tell whether a field is one for secrets, by the component's own word.
+
+    Whoever drew the flow may have marked any field so, and have it read aloud.
+    """
+    field = component.schema()["template"].get(name)
+    return isinstance(field, Mapping) and bool(field.get("password"))

@@ -28,8 +28,8 @@ class VariableMissingError(DomainError):
         return f"{self.name} variable not found."
 
 
-class CredentialAsSessionError(DomainError):
-    """A credential may not name a session."""
+class CredentialExposedError(DomainError):
+    """A credential may only fill a field that its component keeps secret."""
 
 
 def fields_of(

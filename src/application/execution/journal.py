@@ -14,7 +14,6 @@ from application.ports import (
     Content,
     EventStore,
     Position,
-    Saved,
     StoreBusyError,
 )
 from domain.run.run import Run, RunEndedError
@@ -97,6 +96,16 @@ class Journal:
         """The version of the stream up to which we know it."""
         return self._run.stored_version
 
+    @property
+    def claimed(self) -> bool:
+        """Whether a worker has the run."""
+        return self._run.worker is not None
+
+    @property
+    def ended(self) -> Run | None:
+        """The run, if it is known here that it has ended."""
+        return self._run if self._sure and self._run.ended else None
+
     async def write(self, entry: Entry, *, attached: Attached = NOTHING) -> None:
         """Append *entry*, or raise one of `FROM_OUTSIDE`."""
         async with self._turn:
@@ -144,13 +153,12 @@ class Journal:
         except RunEndedError:
             raise RunTakenError(self.run_id) from None
         contents = (*attached.contents, *entry.contents)
-        saved = await self._patiently(
+        await self._patiently(
             msgspec.structs.replace(attached, contents=contents), _said(entry.posts)
         )
-        self.position = self.position.upto(saved.position)
         self._sure = True
 
-    async def _patiently(self, attached: Attached, threads: Sequence[Thread]) -> Saved:
+    async def _patiently(self, attached: Attached, threads: Sequence[Thread]) -> None:
         cause = msgspec.structs.replace(
             self._cause,
             command_id=uuid4(),
@@ -161,7 +169,7 @@ class Journal:
         pauses = iter(BUSY_PAUSES)
         while True:
             try:
-                return await self._store.save(
+                saved = await self._store.save(
                     self._run, cause=cause, attached=attached, anywhere=threads
                 )
             except ConcurrencyError:
@@ -173,6 +181,9 @@ class Journal:
                 await asyncio.sleep(pause)
             except Exception as error:
                 raise GroundLostError(str(error)) from error
+            else:
+                self.position = saved.position
+                return
 
     async def _catch_up(self, *, ending: bool) -> None:
         self._run = await self._store.load(Run, self.run_id)

@@ -100,8 +100,13 @@ class Keeper:
                 return swept
             for lease in orphans:
                 seen.add(lease.run)
-                await self._end(lease)
-                swept += 1
+                try:
+                    await self._end(lease)
+                except Exception:
+                    # It must not keep the others from their end, nor us from starting.
+                    log.exception("run %s could not be swept", lease.run)
+                else:
+                    swept += 1
 
     async def beat(
         self, runs: Callable[[], Collection[UUID]], lost: Callable[[UUID], None]

@@ -51,7 +51,6 @@ class VertexInfo(msgspec.Struct, frozen=True, kw_only=True):
     node: Mapping[str, Json]
     is_input: bool
     is_output: bool
-    is_loop: bool
     is_router: bool
     frozen: bool
     within: tuple[str, ...] = ()
@@ -182,14 +181,6 @@ class Graph:
         found = self._chat_inputs()
         return found[0] if found else None
 
-    @property
-    def input_vertices(self) -> list[VertexInfo]:
-        return [vertex for vertex in self.vertices.values() if vertex.is_input]
-
-    @property
-    def output_vertices(self) -> list[VertexInfo]:
-        return [vertex for vertex in self.vertices.values() if vertex.is_output]
-
     @cached_property
     def circles(self) -> dict[str, int]:
         """The circle that each vertex of one lies in, as a number."""
@@ -245,7 +236,6 @@ def _vertex(drawn: Node) -> VertexInfo:
         node=node,
         is_input=any(word in name for word in _INPUTS) or bool(node.get("is_input")),
         is_output=any(word in name for word in _OUTPUTS) or bool(node.get("is_output")),
-        is_loop=any(output.get("allows_loop") for output in _outputs(node)),
         is_router=kind in _ROUTERS,
         frozen=bool(node.get("frozen")),
         within=drawn.within,

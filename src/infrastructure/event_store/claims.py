@@ -1,8 +1,10 @@
 """Who bears a name, read from PostgreSQL."""
 
+from collections.abc import Sequence
 from typing import override
 from uuid import UUID
 
+from application.gathered import Gathered
 from application.ports import Claims
 from infrastructure.postgres import Database
 
@@ -14,17 +16,26 @@ LAST = chr(0x10FFFF)
 class PostgresClaims(Claims):
     def __init__(self, database: Database) -> None:
         self._pool = database.pool
+        self._gathered = Gathered(self._holders)
 
     @override
     async def holder(self, kind: str, key: str) -> UUID | None:
         if _cannot_be_stored(key):
             return None
+        return await self._gathered.of((kind, key))
+
+    async def _holders(
+        self, names: Sequence[tuple[str, str]]
+    ) -> dict[tuple[str, str], UUID]:
+        kinds, keys = zip(*names, strict=True)
         async with self._pool.connection() as connection:
             found = await connection.execute(
-                "SELECT holder FROM es.claims WHERE kind = %s AND key = %s", [kind, key]
+                "SELECT c.kind, c.key, c.holder FROM es.claims AS c"
+                " JOIN unnest(%s::text[], %s::text[]) AS i(kind, key)"
+                " ON c.kind = i.kind AND c.key = i.key",
+                [list(kinds), list(keys)],
             )
-            row = await found.fetchone()
-        return row[0] if row else None
+            return {(k, key): holder for k, key, holder in await found.fetchall()}
 
     @override
     async def taken(self, kind: str, prefix: str) -> list[str]:

@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from typing import override
 from uuid import UUID
 
+from application.gathered import Gathered
 from application.ports import Owned, Ownership
 from infrastructure.postgres import Database
 
@@ -11,17 +12,14 @@ from infrastructure.postgres import Database
 class PostgresOwnership(Ownership):
     def __init__(self, database: Database) -> None:
         self._pool = database.pool
+        self._gathered = Gathered(self._known)
 
     @override
     async def of(self, resource: UUID) -> Owned | None:
-        async with self._pool.connection() as connection:
-            found = await connection.execute(
-                "SELECT resource, kind, owner, project FROM es.ownership"
-                " WHERE resource = %s",
-                [resource],
-            )
-            row = await found.fetchone()
-        return Owned(*row) if row else None
+        return await self._gathered.of(resource)
+
+    async def _known(self, resources: Sequence[UUID]) -> dict[UUID, Owned]:
+        return {owned.resource: owned for owned in await self.of_each(resources)}
 
     @override
     async def of_each(self, resources: Sequence[UUID]) -> list[Owned]:
