@@ -23,6 +23,7 @@ from tests.api.conftest import (
     join,
     root,
 )
+from tests.attacks.belongings import Belongings, belongings
 from tests.fake_openai import FakeModels
 from tests.servers import Databases
 
@@ -135,3 +136,9 @@ async def mallory(join: Join) -> Person:
 async def eve(join: Join) -> Person:
     """Somebody who has just come, and may be gone after the test."""
     return await join("eve")
+
+
+@pytest.fixture(scope="session")
+async def hers(ada: Person) -> Belongings:
+    """One of everything, all Ada's."""
+    return await belongings(ada)

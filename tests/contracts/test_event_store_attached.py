@@ -142,6 +142,9 @@ async def test_ownership_is_written_replaced_and_removed(stored: Stored) -> None
     await attach(stored, disowned=[flow, uuid4()])
     assert await stored.ownership.of(flow) is None
     assert await stored.ownership.of(project) is not None
+    assert await stored.ownership.of_each([flow, project, uuid4()]) == [
+        Owned(project, "project", OWNER, project)
+    ]
 
 
 async def test_what_has_no_project_is_owned_too(stored: Stored) -> None:
