@@ -179,8 +179,7 @@ class Users:
         attached = together(
             _joined(user, project, first=first),
             await self._passwords.change(user.id, password),
-            # The operator's own keys: for those who run this server, not for whoever
-            # signs up.
+            # The operator's own keys: not for whoever signs up.
             await given_along(user, self._environ if superuser else {}, self._vault),
             drafts.attached,
         )

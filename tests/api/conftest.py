@@ -56,7 +56,8 @@ async def application(
 @pytest.fixture(scope="session")
 async def address(application: Application) -> AsyncIterator[str]:
     """Where the server listens."""
-    with socket.socket() as listener:
+    # asyncio sends at once (TCP_NODELAY) only on sockets that say they are TCP.
+    with socket.socket(proto=socket.IPPROTO_TCP) as listener:
         listener.bind(("127.0.0.1", 0))
         config = uvicorn.Config(
             create_app(application), log_config=None, access_log=False, lifespan="on"

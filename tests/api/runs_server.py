@@ -79,7 +79,8 @@ async def serving(lab: Lab) -> AsyncIterator[httpx.AsyncClient]:
     """Serve *lab* on a port of loopback; yield somebody who asks."""
     polls = Polls(lab.streams)
     async with lab.open():
-        with socket.socket() as listener:
+        # asyncio sends at once (TCP_NODELAY) only on sockets that say they are TCP.
+        with socket.socket(proto=socket.IPPROTO_TCP) as listener:
             listener.bind(("127.0.0.1", 0))
             config = uvicorn.Config(
                 routes(lab, polls), log_config=None, access_log=False, lifespan="on"
