@@ -192,12 +192,14 @@ async def test_bad_requests_are_refused_before_anything_runs() -> None:
             await client.post(f"/run/{flow}", json={"tweaks": "all"}),
             await client.post(f"/run/{flow}", json={"session_id": 9}),
             await client.post(f"/run/{flow}", json={"session_id": "a\x00"}),
+            await client.post(f"/run/{flow}", json={"input_type": "voice"}),
+            await client.post(f"/run/{flow}", json={"output_type": 1}),
         ]
         log = await lab.store.read_log("runs")
 
     assert unknown.status_code == nameless.status_code == foreign.status_code == 404
     assert nameless.json() == {"detail": "Flow identifier nobody not found"}
-    assert [one.status_code for one in wrong] == [422] * 3
+    assert [one.status_code for one in wrong] == [422] * 5
     assert log == []
 
 

@@ -1,7 +1,7 @@
 """Runs by API: give a flow its input, and get its outputs back."""
 
 import json
-from typing import Any
+from typing import Any, Literal
 
 import msgspec
 from litestar import Controller, Response, post
@@ -29,8 +29,8 @@ class RunRequest(msgspec.Struct, frozen=True, kw_only=True):
     """What a flow is run with; everything may be left out."""
 
     input_value: str | None = None
-    input_type: str | None = "chat"
-    output_type: str | None = "chat"
+    input_type: Literal["chat", "text", "any"] | None = "chat"
+    output_type: Literal["chat", "text", "any", "debug"] | None = "chat"
     output_component: str | None = ""
     tweaks: dict[str, Any] | None = None
     session_id: Name | None = None
