@@ -18,6 +18,8 @@ from infrastructure.settings import load
 from tests.servers import Databases
 
 PASSWORD = "correct horse battery"
+PATIENCE = 30.0
+"""Seconds a client waits: on a busy machine twenty passwords take a while to hash."""
 
 
 class Person(httpx.AsyncClient):
@@ -74,7 +76,7 @@ async def address(application: Application) -> AsyncIterator[str]:
 @pytest.fixture
 async def anybody(address: str) -> AsyncIterator[httpx.AsyncClient]:
     """Somebody who is not signed in."""
-    async with httpx.AsyncClient(base_url=address) as client:
+    async with httpx.AsyncClient(base_url=address, timeout=PATIENCE) as client:
         yield client
 
 
@@ -118,7 +120,7 @@ async def root(address: str) -> AsyncIterator[Person]:
 
 
 async def signed_up(address: str, username: str) -> Person:
-    async with httpx.AsyncClient(base_url=address) as client:
+    async with httpx.AsyncClient(base_url=address, timeout=PATIENCE) as client:
         answer = await client.post(
             "/api/v1/users/", json={"username": username, "password": PASSWORD}
         )
@@ -127,7 +129,7 @@ async def signed_up(address: str, username: str) -> Person:
 
 
 async def signed_in(address: str, username: str, password: str = PASSWORD) -> Person:
-    person = Person(base_url=address, timeout=20)
+    person = Person(base_url=address, timeout=PATIENCE)
     answer = await person.post(
         "/api/v1/login", data={"username": username, "password": password}
     )

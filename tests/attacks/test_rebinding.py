@@ -7,7 +7,7 @@ import pytest
 
 from api.composition import compose
 from infrastructure.settings import load
-from tests.api.conftest import PASSWORD
+from tests.api.conftest import PASSWORD, PATIENCE
 from tests.attacks.conftest import serving
 from tests.servers import Databases
 
@@ -33,7 +33,7 @@ async def open_house(
     async with (
         compose(settings) as application,
         serving(application) as address,
-        httpx.AsyncClient(base_url=address) as client,
+        httpx.AsyncClient(base_url=address, timeout=PATIENCE) as client,
     ):
         yield client
 

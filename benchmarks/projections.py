@@ -1,0 +1,414 @@
+"""How fast projections follow and are rebuilt, beside the library's runner."""
+
+import argparse
+import asyncio
+import time
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from typing import Any
+from uuid import UUID, uuid4
+
+import msgspec
+import psycopg
+import uvloop
+from eventsourcing.application import Application
+from eventsourcing.domain import Aggregate as LibraryAggregate
+from eventsourcing.domain import DomainEvent, event
+from eventsourcing.persistence import Tracking
+from eventsourcing.postgres import PostgresTrackingRecorder
+from eventsourcing.projection import Projection, ProjectionRunner
+from psycopg.sql import SQL
+
+from application.ids import new_run_id, thread_id
+from application.ports import SYSTEM, Cause
+from benchmarks._bench import Figures, share, workplace
+from benchmarks.append import cpu
+from domain.kernel import Aggregate, ContentRef
+from domain.run.run import Run
+from domain.thread.thread import Thread
+from infrastructure.embedded_postgres import EmbeddedPostgres
+from infrastructure.event_store.listener import Listener
+from infrastructure.event_store.migrate import migrate
+from infrastructure.event_store.store import PostgresEventStore
+from infrastructure.postgres import Database
+from infrastructure.postgres_cluster import ADMIN_ROLE
+from projections.all import ALL
+from projections.daemon import Daemon
+from projections.messages.projector import MessagesProjector
+from projections.projector import Projector
+from projections.rebuild import ensure, rebuild
+from projections.runs.projector import RunsProjector
+from projections.vertex_builds.projector import VertexBuildsProjector
+
+MEASURED = (MessagesProjector(), VertexBuildsProjector(), RunsProjector())
+EVENTS_A_RUN = 11
+WRITERS = 48
+FLOWS = 20
+SESSIONS = 50
+FLOW = [uuid4() for _ in range(FLOWS)]
+OWNER = uuid4()
+POSTS_A_THREAD = 10
+
+
+class Pace(msgspec.Struct, frozen=True):
+    """Events a second, and this process's CPU for each in microseconds."""
+
+    rate: float
+    cpu: float
+
+
+class Stopwatch:
+    """Counts time and this process's CPU from when it was made."""
+
+    def __init__(self) -> None:
+        self._began, self._cpu = time.perf_counter(), cpu()
+
+    def pace(self, events: int) -> Pace:
+        seconds = time.perf_counter() - self._began
+        return Pace(events / seconds, (cpu() - self._cpu) / events * 1e6)
+
+
+class Ours:
+    """A log of runs, as two-vertex flows leave it, and the projectors that read it."""
+
+    def __init__(self, database: Database, url: str) -> None:
+        self.store = PostgresEventStore(database)
+        self._database = database
+        self._url = url
+
+    async def append(self, runs: int) -> int:
+        """Append *runs* runs and what they said; return how many events that were."""
+        left = iter(range(runs))
+
+        async def writer() -> None:
+            for number in left:
+                await self._run(number)
+
+        await asyncio.gather(*(writer() for _ in range(WRITERS)))
+        return runs * EVENTS_A_RUN
+
+    async def _run(self, number: int) -> None:
+        flow, session = FLOW[number % FLOWS], f"Session {number % SESSIONS}"
+        run = Run.request(
+            new_run_id(),
+            flow=flow,
+            flow_name="Two vertices",
+            owner=OWNER,
+            session=session,
+            trigger="run",
+            request=content(),
+            flow_version=1,
+            first=("ChatInput-bench",),
+            to_run=("ChatInput-bench", "ChatOutput-bench"),
+        )
+        await self._save(run)
+        run.claim("a worker")
+        await self._vertex(run, "ChatInput-bench", sender="User")
+        await self._vertex(run, "ChatOutput-bench", sender="Machine")
+        run.succeed(outputs=content())
+        await self._save(run)
+
+    async def _vertex(self, run: Run, vertex: str, *, sender: str) -> None:
+        run.start_vertex(vertex)
+        said, words = uuid4(), content()
+        thread = Thread(thread_id(run.flow, run.session))
+        run.emit(said, thread=thread.id, vertex=vertex, content=words)
+        run.vertex_built(vertex, content=content(), duration_ms=3)
+        thread.post(
+            said,
+            flow=run.flow,
+            session=run.session,
+            sender=sender,
+            sender_name=sender,
+            category="message",
+            content=words,
+            run=run.id,
+            vertex=vertex,
+        )
+        await self._save(run, anywhere=[thread])
+
+    async def _save(
+        self, run: Run, anywhere: list[Aggregate[Any]] | None = None
+    ) -> None:
+        await self.store.save(run, cause=cause(), anywhere=anywhere or ())
+
+    async def post(self, events: int) -> int:
+        """Append *events* events of which each becomes one row of ``messages``."""
+        left = iter(range(events))
+
+        async def writer() -> None:
+            for number in left:
+                flow, session = FLOW[number % FLOWS], f"Session {number % SESSIONS}"
+                thread = Thread(thread_id(flow, session))
+                thread.post(
+                    uuid4(),
+                    flow=flow,
+                    session=session,
+                    sender="User",
+                    sender_name="User",
+                    category="message",
+                    content=content(),
+                )
+                await self.store.save(cause=cause(), anywhere=[thread])
+
+        await asyncio.gather(*(writer() for _ in range(WRITERS)))
+        return events
+
+    async def live(self, events: int, *projectors: Projector) -> Pace:
+        """Let a daemon catch up with the last *events* events."""
+        for projector in projectors:
+            await ensure(self._database, self.store, projector)
+        head = await self.store.head()
+        daemon = Daemon(self._database, self.store, projectors)
+        watch = Stopwatch()
+        await daemon.start()
+        try:
+            if not await daemon.reached(head, within=120):
+                raise TimeoutError("the daemon does not catch up")
+            return watch.pace(events)
+        finally:
+            await daemon.stop()
+
+    async def rebuilt(self, projector: Projector, events: int) -> Pace:
+        """Build one projection anew from a log of *events* events."""
+        watch = Stopwatch()
+        await rebuild(self._database, self.store, projector)
+        return watch.pace(events)
+
+    async def waits(self, writers: int, count: int) -> list[float]:
+        """Return the milliseconds from each save to when all views show it."""
+        waited: list[float] = []
+        left = iter(range(count))
+        async with self._daemon() as daemon:
+
+            async def writer() -> None:
+                for number in left:
+                    thread = Thread(thread_id(uuid4(), str(number)))
+                    thread.open(flow=FLOW[0], session=str(number), owner=OWNER)
+                    saved = await self.store.save(thread, cause=cause())
+                    began = time.perf_counter()
+                    if not await daemon.reached(saved.position, within=10):
+                        raise TimeoutError("the views do not follow")
+                    waited.append((time.perf_counter() - began) * 1000)
+
+            await asyncio.gather(*(writer() for _ in range(writers)))
+        return waited
+
+    @asynccontextmanager
+    async def _daemon(self) -> AsyncIterator[Daemon]:
+        listener = Listener(self._url)
+        await listener.start()
+        daemon = Daemon(self._database, self.store, ALL, listener)
+        await daemon.start()
+        try:
+            await daemon.reached(await self.store.head(), within=120)
+            yield daemon
+        finally:
+            await daemon.stop()
+            await listener.stop()
+
+
+class Talk(LibraryAggregate):
+    """The library's own way to say that something was said."""
+
+    @event("Opened")
+    def __init__(self, flow: UUID, session: str) -> None:
+        self.flow = flow
+        self.session = session
+
+    @event("Posted")
+    def post(self, message: UUID, sender: str, content: UUID) -> None:
+        self.last = message
+
+
+class Said(PostgresTrackingRecorder):
+    """The library's kind of view: a table, written with its tracking record."""
+
+    def __init__(self, *words: Any, **options: Any) -> None:
+        super().__init__(*words, **options)
+        self.sql_create_statements.append(
+            SQL(
+                "CREATE TABLE IF NOT EXISTS said (id uuid PRIMARY KEY, thread uuid, "
+                "sender text, content uuid, at timestamptz)"
+            )
+        )
+
+    def put(self, tracking: Tracking, *row: object) -> None:
+        with self.datastore.transaction(commit=True) as cursor:
+            self._insert_tracking(cursor, tracking)
+            cursor.execute(
+                "INSERT INTO said VALUES (%s, %s, %s, %s, %s) ON CONFLICT (id) DO "
+                "UPDATE SET sender = excluded.sender, content = excluded.content",
+                row,
+                prepare=True,
+            )
+
+
+class SaidProjection(Projection[Said]):
+    """One upsert an event."""
+
+    name = "said"
+
+    def process_event(self, domain_event: Any, tracking: Tracking) -> None:
+        heard: DomainEvent = domain_event
+        message = getattr(heard, "message", heard.originator_id)
+        content_id = getattr(heard, "content", None)
+        sender = getattr(heard, "sender", "")
+        row = (message, heard.originator_id, sender, content_id, heard.timestamp)
+        self.view.put(tracking, *row)
+
+
+class Talks(Application[UUID]):
+    """Where the library's events are."""
+
+
+class Library:
+    """The same of the library: its application, its runner, one upsert an event."""
+
+    def __init__(self, url: str) -> None:
+        words = psycopg.conninfo.conninfo_to_dict(url)
+        self._env = {
+            "PERSISTENCE_MODULE": "eventsourcing.postgres",
+            "POSTGRES_DBNAME": str(words["dbname"]),
+            "POSTGRES_HOST": str(words["host"]),
+            "POSTGRES_PORT": str(words.get("port") or ""),
+            "POSTGRES_USER": str(words["user"]),
+            "POSTGRES_PASSWORD": str(words.get("password") or ""),
+        }
+
+    def append(self, events: int) -> int:
+        """Append about *events* events; return the last one's id."""
+        app = Talks(env=self._env)
+        try:
+            for _ in range(events // (POSTS_A_THREAD + 1)):
+                talk = Talk(flow=FLOW[0], session="A session")
+                for _ in range(POSTS_A_THREAD):
+                    talk.post(message=uuid4(), sender="User", content=uuid4())
+                app.save(talk)
+            return app.recorder.max_notification_id() or 0
+        finally:
+            app.close()
+
+    def live(self, last: int, events: int) -> Pace:
+        """Let a runner catch up with the last *events* events."""
+        watch = Stopwatch()
+        with ProjectionRunner(
+            application_class=Talks,
+            projection_class=SaidProjection,
+            view_class=Said,
+            env=self._env,
+        ) as runner:
+            runner.wait(last, timeout=120)
+            return watch.pace(events)
+
+
+def content() -> ContentRef:
+    return ContentRef(id=uuid4(), digest="0" * 64, size=400)
+
+
+def cause() -> Cause:
+    return Cause(actor=SYSTEM, command_id=uuid4(), correlation_id=uuid4())
+
+
+class Bench:
+    """The rounds: ours and the library's by turns, on one PostgreSQL."""
+
+    def __init__(self, given: argparse.Namespace) -> None:
+        self.figures = Figures()
+        self._given = given
+        self._total = 0
+
+    async def run(self, url: str) -> None:
+        await migrate(url)
+        database = await Database.open(url)
+        ours, library = Ours(database, url), Library(url)
+        await ours.store.start()
+        try:
+            await self._warm_up(ours, library)
+            for _ in range(self._given.rounds):
+                await self._live(ours, library)
+                await self._rebuilds(ours)
+                await self._waits(ours)
+        finally:
+            await ours.store.stop()
+            await database.close()
+
+    async def _warm_up(self, ours: Ours, library: Library) -> None:
+        """Import, connect, create tables: all that is done once."""
+        self._total += await ours.append(WRITERS)
+        await ours.live(self._total, *MEASURED)
+        last = await asyncio.to_thread(library.append, 22)
+        await asyncio.to_thread(library.live, last, 22)
+
+    async def _live(self, ours: Ours, library: Library) -> None:
+        rounds, note = self._given.rounds, self.figures.note
+        events = await ours.append(self._given.events // rounds // EVENTS_A_RUN)
+        live = await ours.live(events, *MEASURED)
+        note("runs: 3 projections catch up", live.rate, "events/s")
+        note("runs: CPU", live.cpu, "µs/event")
+        posts = await ours.post(self._given.events // rounds // 3)
+        one = await ours.live(posts, MEASURED[0])
+        peer = self._given.peer_events
+        last = await asyncio.to_thread(library.append, peer)
+        slow = await asyncio.to_thread(library.live, last, peer)
+        note("an upsert an event: ours", one.rate, "events/s")
+        note("an upsert an event: our CPU", one.cpu, "µs/event")
+        note("an upsert an event: library", slow.rate, "events/s")
+        note("an upsert an event: library's CPU", slow.cpu, "µs/event")
+        note(
+            "an upsert an event: ours of the library's",
+            one.rate / slow.rate,
+            "×",
+            ">20",
+        )
+        note("an upsert an event: our CPU of the library's", one.cpu / slow.cpu, "×")
+        self._total += events + posts
+        await ours.live(posts, *MEASURED)  # the others pass the posts over
+
+    async def _rebuilds(self, ours: Ours) -> None:
+        note, took, used = self.figures.note, 0.0, 0.0
+        for projector in MEASURED:
+            pace = await ours.rebuilt(projector, self._total)
+            note(f"rebuild of {projector.name}", pace.rate, "events/s", ">10000")
+            note(f"rebuild of {projector.name}: CPU", pace.cpu, "µs/event")
+            took, used = took + 1 / pace.rate, used + pace.cpu
+        note("rebuild of all 3, in turn", 1 / took, "events/s")
+        note("rebuild of all 3, in turn: CPU", used, "µs/event")
+
+    async def _waits(self, ours: Ours) -> None:
+        for writers in (1, 16):
+            waited = await ours.waits(writers, self._given.waits)
+            what = f"read your writes, {writers} at once: extra wait"
+            goal = "<15" if writers == 1 else ""
+            self.figures.note(f"{what}, p50", share(waited, 0.5), "ms", goal)
+            self.figures.note(f"{what}, p99", share(waited, 0.99), "ms")
+
+
+def arguments() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--events", type=int, default=21_000)
+    parser.add_argument("--peer-events", type=int, default=1100)
+    parser.add_argument("--waits", type=int, default=300)
+    parser.add_argument("--rounds", type=int, default=3)
+    parser.add_argument("--quick", action="store_true")
+    parser.add_argument("--json", action="store_true")
+    given = parser.parse_args()
+    if given.quick:
+        given.events, given.peer_events, given.waits = 7000, 440, 100
+        given.rounds = 1
+    return given
+
+
+def main() -> None:
+    given = arguments()
+    bench = Bench(given)
+    with workplace() as home, EmbeddedPostgres(home / "server") as server:
+        admin = server.url("postgres", role=ADMIN_ROLE)
+        with psycopg.connect(admin, autocommit=True) as connection:
+            connection.execute("CREATE DATABASE bench")
+        uvloop.run(bench.run(server.url("bench", role=ADMIN_ROLE)))
+    bench.figures.show(as_json=given.json)
+
+
+if __name__ == "__main__":
+    main()
