@@ -85,6 +85,8 @@ class Bench:
         async with connected(self._server.port, self._token) as client:
             made = {"name": "Two vertices", "data": two_vertices()}
             self._flow = (await client.post("/api/v1/flows/", made))["id"]
+        whole = sum(self._server.memory())
+        self._note("memory: just started, with PostgreSQL (PSS)", whole, "MB", "<250")
         await self._runs()
         await self._commands()
         await self._headers()
@@ -135,8 +137,13 @@ class Bench:
 
     async def _memory(self) -> None:
         ours, database = self._server.memory()
-        self._note("memory: server (PSS)", ours, "MB")
-        self._note("memory: with PostgreSQL (PSS)", ours + database, "MB", "<250")
+        self._note(f"memory: with {HEADERS:,} flows, server (PSS)", ours, "MB")
+        self._note(
+            f"memory: with {HEADERS:,} flows and PostgreSQL (PSS)",
+            ours + database,
+            "MB",
+            "<250",
+        )
         if self._memory_runs:
             await self._load(self._run, clients=CLIENTS, count=self._memory_runs)
             after, _ = self._server.memory()

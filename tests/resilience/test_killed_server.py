@@ -20,6 +20,8 @@ pytestmark = [pytest.mark.chaos, pytest.mark.server, pytest.mark.timeout(1800)]
 
 SECONDS = float(os.environ.get("CHAOS_SECONDS", "60"))
 CLIENTS = 4
+KILLS = 3
+RUNS = 50
 ENDED_WITHIN = 40.0
 FLOWS = ("Words in a Template", "Chat with a Memory", "Ask a Model")
 
@@ -109,7 +111,7 @@ def test_a_server_killed_at_any_moment_keeps_its_promises(home: Path) -> None:
     name = password = ""
     deadline = time.monotonic() + SECONDS
     kills = 0
-    while kills < 3 or time.monotonic() < deadline:
+    while kills < KILLS or len(kept.runs) < RUNS or time.monotonic() < deadline:
         with running(home) as server:
             name, password = name or server.username, password or server.password
             with signed_in(server, name, password) as client:
