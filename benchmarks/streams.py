@@ -55,19 +55,10 @@ class Reader(asyncio.Protocol):
     readers do not keep each other waiting.
     """
 
-    def __init__(self, path: str, token: str) -> None:
+    def __init__(self) -> None:
         self.began = 0.0
         self.ended = asyncio.get_running_loop().create_future()
-        self._ask = (
-            f"GET {path} HTTP/1.1\r\nhost: localhost\r\n"
-            f"authorization: Bearer {token}\r\nconnection: close\r\n\r\n"
-        )
         self._pieces: list[tuple[float, bytes]] = []
-
-    @override
-    def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        assert isinstance(transport, asyncio.Transport)
-        transport.write(self._ask.encode())
 
     @override
     def data_received(self, data: bytes) -> None:
@@ -207,10 +198,14 @@ class Bench:
         return opened
 
     async def _reader(self, run: str) -> Reader:
-        path = f"/api/v1/runs/{run}/events"
-        _, reader = await asyncio.get_running_loop().create_connection(
-            lambda: Reader(path, self._token), "127.0.0.1", self._server.port
+        transport, reader = await asyncio.get_running_loop().create_connection(
+            Reader, "127.0.0.1", self._server.port
         )
+        ask = (
+            f"GET /api/v1/runs/{run}/events HTTP/1.1\r\nhost: localhost\r\n"
+            f"authorization: Bearer {self._token}\r\nconnection: close\r\n\r\n"
+        )
+        transport.write(ask.encode())
         return reader
 
     def _note(self, what: str, readers: list[Reader]) -> None:

@@ -33,14 +33,18 @@ class Writing(msgspec.Struct):
     store: PostgresEventStore
     log: Log
     budget: int
+    locked: bool = True
     streams: dict[UUID, int] = msgspec.field(default_factory=dict)
     shared: int = 0
     refused: int = 0
 
     async def write(self) -> None:
         written = 0
+        # Without the lock, two processes would number a shared stream alike, and the
+        # key would refuse that: there the order of the log alone is in question.
+        kinds = ("stream", "stream", "conflict", *(("shared",) if self.locked else ()))
         while written < self.budget:
-            match random.choice(("stream", "stream", "shared", "conflict")):
+            match random.choice(kinds):
                 case "stream":
                     written += await self.append(random.randint(1, 5))
                 case "shared":
@@ -79,11 +83,13 @@ class Writing(msgspec.Struct):
             self.refused += 1
 
 
-async def write(dsn: str, log: Log, *, tasks: int, budget: int) -> Acknowledged:
+async def write(
+    dsn: str, log: Log, *, tasks: int, budget: int, locked: bool
+) -> Acknowledged:
     database = await Database.open(dsn, pool_size=1)
     store = PostgresEventStore(database)
     await store.start()
-    writers = [Writing(store, log, budget // tasks) for _ in range(tasks)]
+    writers = [Writing(store, log, budget // tasks, locked) for _ in range(tasks)]
     await asyncio.gather(*(writer.write() for writer in writers))
     await store.stop()
     await database.close()
@@ -105,7 +111,13 @@ def main() -> None:
     if given.unlocked:
         statements.SESSION["lock"] = b"SELECT %(key)s"
     acknowledged = asyncio.run(
-        write(given.dsn, given.log, tasks=given.tasks, budget=given.budget)
+        write(
+            given.dsn,
+            given.log,
+            tasks=given.tasks,
+            budget=given.budget,
+            locked=not given.unlocked,
+        )
     )
     sys.stdout.buffer.write(msgspec.json.encode(acknowledged))
 
