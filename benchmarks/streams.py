@@ -27,6 +27,8 @@ from infrastructure.postgres_cluster import ADMIN_ROLE
 ENDS = ("run.succeeded", "run.failed", "run.cancelled")
 SLOWEST = 120.0
 """Seconds after which a run that has not ended counts as lost."""
+CROWD = 20
+NOTIFIED = 100
 CHANNEL = "bench"
 
 
@@ -163,6 +165,7 @@ class Bench:
         self._server = server
         self._readers: int = given.readers
         self._rounds: int = given.rounds
+        self._asks: int = given.asks
         self._token = ""
         self._flow = ""
 
@@ -177,12 +180,19 @@ class Bench:
                 self._flow = (await client.post("/api/v1/flows/", made))["id"]
             await self._read(runs=2, readers=1)  # imports the provider's library
             for _ in range(self._rounds):
-                own = await self._read(runs=self._readers, readers=1)
-                self._note(f"{self._readers} runs, a reader each", own)
-                crowd = await self._read(runs=self._readers // 20, readers=20)
-                self._note(f"{self._readers // 20} runs, 20 readers each", crowd)
+                await self._measured(runs=self._readers, readers=1)
+                await self._measured(runs=self._readers // CROWD, readers=CROWD)
                 await self._health()
                 await self._notified()
+
+    async def _measured(self, *, runs: int, readers: int) -> None:
+        what = f"{runs} runs, {readers} reader{'s' * (readers > 1)} each"
+        began, cpu = time.perf_counter(), self._server.cpu()
+        told = await self._read(runs=runs, readers=readers)
+        seconds, used = time.perf_counter() - began, self._server.cpu() - cpu
+        self._note(what, told)
+        self.figures.note(f"{what}: runs", runs / seconds, "/s")
+        self.figures.note(f"{what}: server busy", used / seconds * 100, "%")
 
     async def _read(self, *, runs: int, readers: int) -> list[Reader]:
         """Start *runs* runs with *readers* readers each; return them at the end."""
@@ -239,7 +249,7 @@ class Bench:
 
         async def one() -> None:
             async with connected(self._server.port) as client:
-                for _ in range(3):
+                for _ in range(self._asks):
                     await asyncio.sleep(random.uniform(0.2, 1.2))
                     began = time.perf_counter()
                     await client.get("/health")
@@ -262,10 +272,10 @@ class Bench:
         ):
             await tells.execute("CREATE TABLE IF NOT EXISTS floor (at timestamptz)")
             await hears.execute(SQL("LISTEN {}").format(Identifier(CHANNEL)))
-            telling = asyncio.create_task(tell(tells, 200))
+            telling = asyncio.create_task(tell(tells, NOTIFIED))
             took = [
                 (time.time() - float(heard.payload)) * 1000
-                async for heard in hears.notifies(stop_after=200)
+                async for heard in hears.notifies(stop_after=NOTIFIED)
             ]
             await telling
         what = "floor: insert, commit, NOTIFY to listener"
@@ -300,11 +310,14 @@ def arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--readers", type=int, default=200)
     parser.add_argument("--rounds", type=int, default=3)
+    parser.add_argument("--asks", type=int, default=3)
+    parser.add_argument("--slowest", type=float, default=4.0, help="seconds")
     parser.add_argument("--quick", action="store_true")
     parser.add_argument("--json", action="store_true")
     given = parser.parse_args()
     if given.quick:
-        given.rounds = 1
+        given.rounds = given.asks = 1
+        given.slowest = 2.0
     return given
 
 
@@ -314,7 +327,7 @@ def main() -> None:
         server = Server(home / "data", free_port())
         bench = Bench(server, given)
         try:
-            uvloop.run(bench.run(SlowModel(1.0, 3.0)))
+            uvloop.run(bench.run(SlowModel(given.slowest / 2, given.slowest)))
         finally:
             server.stop()
     bench.figures.show(as_json=given.json)

@@ -42,5 +42,4 @@ FLOWS = Table(
     Column("document", LargeBinary, nullable=False),
     Index("flows_of_owner", "owner", "created_at"),
     Index("flows_of_project", "project", "updated_at"),
-    Index("flows_by_endpoint", "endpoint_name", postgresql_using="hash"),
 )

@@ -10,7 +10,7 @@ from sqlalchemy import ColumnElement, and_, case, null, select, true
 
 from domain.flow.events import Access
 from projections.flows.tables import FLOWS
-from projections.reading import Views, among, like, stored
+from projections.reading import Views, among, like
 
 
 class FlowHeader(msgspec.Struct, frozen=True):
@@ -113,14 +113,6 @@ class FlowViews(Views):
             offset=(page - 1) * size,
         )
         return [_flow(row) for row in rows], total
-
-    async def by_endpoint(self, owner: UUID, endpoint_name: str) -> UUID | None:
-        """Return the owner's flow of this endpoint name, if there is one."""
-        query = select(FLOWS.c.id).where(
-            FLOWS.c.endpoint_name == stored(endpoint_name), FLOWS.c.owner == owner
-        )
-        row = await self._first(query)
-        return None if row is None else row.id
 
     async def public(self, flow_id: UUID) -> FlowRow | None:
         """Return a flow, if there is one and anybody may see it."""

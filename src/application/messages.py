@@ -148,11 +148,13 @@ class Messages:
                 thread.remove(message)
             forgotten += await self._contents_of(thread_id, going)
             threads.append(thread)
+        blobs = await self._contents.blobs_of(forgotten)
         saved = await self._store.save(
             cause=cause,
             anywhere=tuple(thread for thread in threads if thread.recorded),
             attached=Attached(forgotten=tuple(forgotten)),
         )
+        await self._contents.discard(blobs)
         return Done(None, saved.position)
 
     async def rename_session(
@@ -212,15 +214,18 @@ class Messages:
                 continue
             thread = await self._store.load(Thread, thread_id)
             thread.delete()
+            forgotten = await self._contents_of(thread_id, None)
+            blobs = await self._contents.blobs_of(forgotten)
             saved = await self._store.save(
                 cause=part_of(cause, key),
                 anywhere=(thread,),
                 attached=Attached(
                     released=(Claim("thread", key, thread_id),),
                     disowned=(thread_id,),
-                    forgotten=tuple(await self._contents_of(thread_id, None)),
+                    forgotten=tuple(forgotten),
                 ),
             )
+            await self._contents.discard(blobs)
             position = position.upto(saved.position)
         return position
 

@@ -54,10 +54,6 @@ class Keyring:
         """Return a hash of *data* that tells nothing to those without the key."""
         return hmac.digest(self._digesting, data, "sha256").hex()
 
-    def pseudonym(self, name: str) -> str:
-        """Return what stands for *name* where the name itself may not, as in claims."""
-        return self.digest(name.encode("utf-8", "surrogatepass"))
-
     def bearer_hash(self, token: str) -> str:
         """Return what is kept of an API key or a one-time link; all are random."""
         data = token.encode("utf-8", "surrogatepass")

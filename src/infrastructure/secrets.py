@@ -143,14 +143,14 @@ class PostgresContents(Contents):
             for content, subject, sealed, address, *wrapped in rows
         )
 
+    @override
     async def blobs_of(self, ids: Sequence[UUID]) -> list[str]:
-        """Return the blobs of contents: to `discard` once a save has forgotten them."""
         async with self._database.pool.connection() as connection:
             rows = await connection.execute(self._ADDRESSES, [list(ids)])
             return [address async for (address,) in rows]
 
-    async def discard(self, addresses: Iterable[str]) -> None:
-        """Remove blobs that no content names any more."""
+    @override
+    async def discard(self, addresses: Sequence[str]) -> None:
         for address in addresses:
             await self._blobs.delete(address)
 
@@ -211,6 +211,7 @@ class MemoryContents(Contents):
         self, store: MemoryEventStore, keyring: Keyring, blobs: Blobs | None = None
     ) -> None:
         self._rows = store.content_rows
+        self._blobs = blobs
         self._keys = MemorySubjectKeys(keyring)
         self._sealer = _ContentSealer(keyring, self._keys, blobs)
 
@@ -233,6 +234,17 @@ class MemoryContents(Contents):
                 for row in rows
             ]
         )
+
+    @override
+    async def blobs_of(self, ids: Sequence[UUID]) -> list[str]:
+        rows = (self._rows[i] for i in ids if i in self._rows)
+        return [row.address for row in rows if row.address]
+
+    @override
+    async def discard(self, addresses: Sequence[str]) -> None:
+        if self._blobs is not None:
+            for address in addresses:
+                await self._blobs.delete(address)
 
 
 class MemoryVault(Vault):

@@ -221,5 +221,25 @@ async def test_a_deleted_flow_takes_its_messages_along(
     assert await application.world.contents.open([before.content.id]) == {}
 
 
+async def test_a_long_message_takes_its_blob_along(
+    application: Application, ada: Person, echo: str
+) -> None:
+    session = f"session {uuid4()}"
+    await say(ada, echo, "long " * 20_000, session)
+    messages = [UUID(message["id"]) for message in await said(ada, session)]
+    contents = application.world.contents
+    ids = [row.content.id for row in await _rows(application, messages)]
+    folder = application.world.settings.data_path
+    addresses = await contents.blobs_of(ids)
+    assert len(addresses) == 2
+    assert all(list(folder.rglob(f"*{address}*")) for address in addresses)
+
+    removed = await ada.delete(f"{MONITOR}/messages/session/{quote(session, safe='')}")
+
+    assert removed.status_code == 204
+    assert await contents.open(ids) == {}
+    assert not any(list(folder.rglob(f"*{address}*")) for address in addresses)
+
+
 async def _rows(application: Application, ids: list[UUID]) -> list[MessageRow]:
     return await MessageViews(application.world.database.engine).get(ids)

@@ -106,8 +106,6 @@ async def test_a_flow_is_shown_with_every_setting(
     assert (flow.locked, flow.access, flow.webhook) == (True, "PUBLIC", True)
     assert (flow.mcp_enabled, flow.action_name) == (True, "act")
     assert (flow.version, flow.document) == (9, b"{}")
-    assert await views.by_endpoint(OWNER, "ep") == FLOW
-    assert await views.by_endpoint(OTHER, "ep") is None
     assert await views.public(FLOW) == flow
     await journal.tell(FLOW, FlowUnlocked(), AccessChanged(access="PRIVATE"))
     await journal.project(FlowsProjector())
@@ -194,7 +192,7 @@ async def test_texts_that_no_table_takes_cannot_poison_a_flow(
     flow = await views.get(FLOW)
     assert flow is not None
     assert (flow.name, flow.description, flow.tags) == ("a\ufffdb", "\ufffd", ["\0"])
-    assert await views.by_endpoint(OWNER, long) == FLOW
+    assert flow.endpoint_name == long
 
 
 async def test_an_edit_that_does_not_fit_holds_its_flow_alone(

@@ -54,10 +54,6 @@ class Position(msgspec.Struct, frozen=True):
         """Return the later of both, log by log."""
         return Position(max(self.core, other.core), max(self.runs, other.runs))
 
-    def includes(self, other: "Position") -> bool:
-        """Tell whether everything up to *other* lies at or before this place."""
-        return self.core >= other.core and self.runs >= other.runs
-
 
 class Recorded(msgspec.Struct, frozen=True):
     """
@@ -276,6 +272,14 @@ class Contents(Protocol):
 
     async def open(self, ids: Sequence[UUID]) -> dict[UUID, bytes]:
         """Decrypt what *ids* name, in one read; deleted ones are left out."""
+        ...
+
+    async def blobs_of(self, ids: Sequence[UUID]) -> list[str]:
+        """Return where large contents lie: to `discard` once a save forgot them."""
+        ...
+
+    async def discard(self, addresses: Sequence[str]) -> None:
+        """Remove the bytes of contents that a save has forgotten."""
         ...
 
 

@@ -152,18 +152,6 @@ def reveal_tweaks(
     }
 
 
-def tweak_refs(tweaks: Mapping[str, Json]) -> tuple[UUID, ...]:
-    """Return the references in tweaks that `hide_tweaks` returned."""
-    found: list[UUID | None] = []
-    for value in tweaks.values():
-        found.append(_ref_of(value))
-        for change in value.values() if isinstance(value, dict) else ():
-            found.append(_ref_of(change))
-            if isinstance(change, dict):
-                found.append(_ref_of(change.get("value")))
-    return tuple(dict.fromkeys(ref for ref in found if ref))
-
-
 def without_refs(value: Json) -> Json:
     """Return any part of a document with placeholders for its references."""
     if _ref_of(value):
