@@ -205,7 +205,8 @@ class Messages:
         return Attached()
 
     async def forget_flow(self, flow: UUID, *, cause: Cause) -> Position:
-        """Delete all threads of a flow that is no more, and what they say."""
+        """Delete what runs of a deleted flow left: its threads, and frozen results."""
+        await self._forget_results(flow, cause=cause)
         keys = await self._claims.taken("thread", f"{flow}/")
         position = Position()
         for key in keys:
@@ -228,6 +229,22 @@ class Messages:
             await self._contents.discard(blobs)
             position = position.upto(saved.position)
         return position
+
+    async def _forget_results(self, flow: UUID, *, cause: Cause) -> None:
+        results = [
+            Claim("frozen", key, content)
+            for key in await self._claims.taken("frozen", f"{flow}/")
+            if (content := await self._claims.holder("frozen", key))
+        ]
+        if not results:
+            return
+        contents = [claim.holder for claim in results]
+        blobs = await self._contents.blobs_of(contents)
+        await self._store.save(
+            cause=part_of(cause, f"{flow} frozen"),
+            attached=Attached(released=results, forgotten=contents),
+        )
+        await self._contents.discard(blobs)
 
     async def _contents_of(
         self, thread: UUID, messages: Iterable[UUID] | None

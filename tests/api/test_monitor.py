@@ -221,6 +221,29 @@ async def test_a_deleted_flow_takes_its_messages_along(
     assert await application.world.contents.open([before.content.id]) == {}
 
 
+async def test_a_deleted_flow_takes_its_frozen_results_along(
+    application: Application, join: Join
+) -> None:
+    kim = await join("kim")
+    flows = (await kim.get("/api/v1/flows/?header_flows=true")).json()
+    flow = next(f for f in flows if f["name"] == "Words in a Template")["id"]
+    data = (await kim.get(f"/api/v1/flows/{flow}")).json()["data"]
+    for node in data["nodes"]:
+        node["data"]["node"]["frozen"] = node["id"].startswith("Prompt")
+    await kim.patch(f"/api/v1/flows/{flow}", json={"data": data})
+    await say(kim, flow, "hello", "s")
+    claims, contents = application.world.claims, application.world.contents
+    [key] = await claims.taken("frozen", f"{flow}/")
+    content = await claims.holder("frozen", key)
+    assert content is not None
+    assert await contents.open([content])
+
+    await kim.delete(f"/api/v1/flows/{flow}")
+
+    assert await claims.taken("frozen", f"{flow}/") == []
+    assert await contents.open([content]) == {}
+
+
 async def test_a_long_message_takes_its_blob_along(
     application: Application, ada: Person, echo: str
 ) -> None:
