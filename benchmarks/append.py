@@ -2,11 +2,8 @@
 
 import argparse
 import asyncio
-import os
 import resource
-import statistics
 import subprocess
-import tempfile
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -22,6 +19,7 @@ from eventsourcing.domain import Aggregate as LibraryAggregate
 from eventsourcing.domain import event
 
 from application.ports import SYSTEM, Cause
+from benchmarks._bench import Figures, workplace
 from domain.project.project import Project
 from infrastructure import postgres_binaries
 from infrastructure.embedded_postgres import EmbeddedPostgres
@@ -159,10 +157,7 @@ def measure(server: EmbeddedPostgres, script: Path, given: argparse.Namespace) -
     asyncio.run(migrate(url))
     with psycopg.connect(url, autocommit=True) as connection:
         connection.execute(PEER)
-    print(
-        "| clients | ours /s | of pgbench | of the library | CPU µs | library's CPU |"
-    )
-    print("|---|---|---|---|---|---|")
+    figures = Figures()
     with application(server) as app:
         for clients in given.clients:
             peers: dict[str, Callable[[], Rate]] = {
@@ -170,38 +165,43 @@ def measure(server: EmbeddedPostgres, script: Path, given: argparse.Namespace) -
                 "pgbench": partial(pgbench, server, script, clients, given.seconds),
                 "library": partial(library, app, clients, given.seconds),
             }
-            rounds = [
-                {name: run() for name, run in peers.items()}
-                for _ in range(given.rounds)
-            ]
-            print(row(clients, rounds), flush=True)
+            for _ in range(given.rounds):
+                note(figures, clients, {name: run() for name, run in peers.items()})
+    figures.show(as_json=given.json)
 
 
-def row(clients: int, rounds: list[dict[str, Rate]]) -> str:
-    def middle(value: Callable[[dict[str, Rate]], float]) -> float:
-        return statistics.median(value(one) for one in rounds)
+GOALS = {16: ">0.4", 64: ">0.7"}
 
-    return (
-        f"| {clients} | {middle(lambda r: r['ours'].commands):.0f} "
-        f"| {middle(lambda r: r['ours'].commands / r['pgbench'].commands):.2f} "
-        f"| {middle(lambda r: r['ours'].commands / r['library'].commands):.1f} "
-        f"| {middle(lambda r: r['ours'].cpu or 0):.0f} "
-        f"| {middle(lambda r: r['library'].cpu or 0):.0f} |"
-    )
+
+def note(figures: Figures, clients: int, rates: dict[str, Rate]) -> None:
+    ours, theirs = rates["ours"], rates["library"]
+    what = f"append, {clients} clients"
+    share = ours.commands / rates["pgbench"].commands
+    figures.note(f"{what}: commands", ours.commands, "/s")
+    figures.note(f"{what}: of pgbench's INSERT", share, "x", GOALS.get(clients, ""))
+    times = ours.commands / theirs.commands
+    goal = ">8" if clients in GOALS else ""
+    figures.note(f"{what}: of the library's save", times, "x", goal)
+    if ours.cpu and theirs.cpu:
+        goal = "<0.125" if clients in GOALS else ""
+        figures.note(f"{what}: CPU", ours.cpu, "µs")
+        figures.note(f"{what}: of the library's CPU", ours.cpu / theirs.cpu, "x", goal)
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--seconds", type=int, default=3)
     parser.add_argument("--rounds", type=int, default=3)
-    parser.add_argument("--clients", type=int, nargs="+", default=[1, 16, 48])
+    parser.add_argument("--clients", type=int, nargs="+", default=[1, 16, 64])
+    parser.add_argument("--quick", action="store_true", help="one round of a second")
+    parser.add_argument("--json", action="store_true")
     given = parser.parse_args()
-    with tempfile.TemporaryDirectory(prefix="lb-bench-") as home:
-        if os.geteuid() == 0:
-            Path(home).chmod(0o711)
-        script = Path(home) / "insert.sql"
+    if given.quick:
+        given.seconds, given.rounds = 1, 1
+    with workplace() as home:
+        script = home / "insert.sql"
         script.write_text(" ".join(INSERT.split()))
-        with EmbeddedPostgres(Path(home) / "server") as server:
+        with EmbeddedPostgres(home / "server") as server:
             admin = server.url("postgres", role=ADMIN_ROLE)
             with psycopg.connect(admin, autocommit=True) as connection:
                 connection.execute("CREATE DATABASE bench")

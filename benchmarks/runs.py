@@ -2,10 +2,8 @@
 
 import argparse
 import asyncio
-import os
 import socket
 import statistics
-import tempfile
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
@@ -19,6 +17,7 @@ import uvloop
 
 from application.ids import thread_id
 from application.ports import SYSTEM, Cause
+from benchmarks._bench import Figure, table, workplace
 from benchmarks._serving import Client, Load, Server, connected, load
 from benchmarks.append import INSERT, PEER, pgbench
 from domain.kernel import Aggregate, Json
@@ -39,23 +38,6 @@ CLIENTS = 16
 HEADERS = 1000
 
 
-class Figure(msgspec.Struct, frozen=True):
-    """One line of the table; a goal that begins with ``<`` or ``>`` is a bound."""
-
-    what: str
-    value: float
-    unit: str
-    goal: str = ""
-
-    @property
-    def held(self) -> str:
-        if not self.goal:
-            return ""
-        bound = float(self.goal[1:])
-        kept = self.value <= bound if self.goal[0] == "<" else self.value >= bound
-        return "yes" if kept else "no"
-
-
 def two_vertices() -> Json:
     """Return the smallest flow there is: what is said comes back."""
     drawing = Drawing(BuiltinComponents())
@@ -63,6 +45,24 @@ def two_vertices() -> Json:
     answer = drawing.place("ChatOutput-bench", "ChatOutput", (400, 0))
     drawing.connect(heard, "message", answer, "input_value")
     return drawing.document()
+
+
+def three_vertices() -> Json:
+    """Return a flow whose answer bears the name that a third vertex gives it."""
+    drawing = Drawing(BuiltinComponents())
+    heard = drawing.place("ChatInput-bench", "ChatInput", (0, 0))
+    name = drawing.place("TextInput-bench", "TextInput", (0, 300), input_value="Echo")
+    answer = drawing.place("ChatOutput-bench", "ChatOutput", (400, 0))
+    drawing.connect(heard, "message", answer, "input_value")
+    drawing.connect(name, "text", answer, "sender_name")
+    return drawing.document()
+
+
+TWO = "two vertices"
+FLOWS: dict[str, Callable[[], Json]] = {
+    TWO: two_vertices,
+    "three vertices": three_vertices,
+}
 
 
 class Bench:
@@ -74,7 +74,8 @@ class Bench:
         self._count: int = given.runs
         self._memory_runs: int = given.memory_runs
         self._token = ""
-        self._flow = ""
+        self._flows: dict[str, str] = {}
+        self._flow = TWO
 
     async def all(self) -> list[Figure]:
         self._note("first start, database made", await self._server.start(), "s")
@@ -83,8 +84,10 @@ class Bench:
         async with connected(self._server.port) as client:
             self._token = await client.sign_in()
         async with connected(self._server.port, self._token) as client:
-            made = {"name": "Two vertices", "data": two_vertices()}
-            self._flow = (await client.post("/api/v1/flows/", made))["id"]
+            for name, document in FLOWS.items():
+                made = {"name": name, "data": document()}
+                answer = await client.post("/api/v1/flows/", made)
+                self._flows[name] = answer["id"]
         whole = sum(self._server.memory())
         self._note("memory: just started, with PostgreSQL (PSS)", whole, "MB", "<250")
         await self._runs()
@@ -96,22 +99,27 @@ class Bench:
 
     async def _runs(self) -> None:
         await self._load(self._run, clients=CLIENTS, count=100)
-        one = await self._load(self._run, clients=1, count=self._count // 3)
-        self._note("one client: a run, median", one.median_ms, "ms")
-        self._note("one client: server CPU a run", one.server_ms, "ms")
-        many = await self._load(self._run, clients=CLIENTS, count=self._count)
-        self._note(f"{CLIENTS} clients: runs", many.rate, "/s")
-        self._note(f"{CLIENTS} clients: a run, median", many.median_ms, "ms")
-        self._note(f"{CLIENTS} clients: server CPU a run", many.server_ms, "ms", "<5")
-        self._note(f"{CLIENTS} clients: PostgreSQL CPU a run", many.postgres_ms, "ms")
+        for name in FLOWS:
+            self._flow = name
+            one = await self._load(self._run, clients=1, count=self._count // 3)
+            self._note(f"{name}, one client: a run, median", one.median_ms, "ms")
+            self._note(f"{name}, one client: server CPU a run", one.server_ms, "ms")
+            many = await self._load(self._run, clients=CLIENTS, count=self._count)
+            what = f"{name}, {CLIENTS} clients"
+            self._note(f"{what}: runs", many.rate, "/s")
+            self._note(f"{what}: a run, median", many.median_ms, "ms")
+            goal = "<5" if name == TWO else ""
+            self._note(f"{what}: server CPU a run", many.server_ms, "ms", goal)
+            self._note(f"{what}: PostgreSQL CPU a run", many.postgres_ms, "ms")
+        self._flow = TWO
 
     async def _commands(self) -> None:
         async def rename(client: Client, number: int) -> None:
-            path = f"/api/v1/flows/{self._flow}"
+            path = f"/api/v1/flows/{self._flows[self._flow]}"
             await client.patch(path, {"description": f"Number {number}"})
 
         async def read(client: Client, _: int) -> None:
-            await client.get(f"/api/v1/flows/{self._flow}")
+            await client.get(f"/api/v1/flows/{self._flows[self._flow]}")
 
         changed = await self._load(rename, clients=1, count=200)
         self._note("a flow changed and readable, median", changed.median_ms, "ms")
@@ -184,7 +192,7 @@ class Bench:
 
     async def _run(self, client: Client, number: int) -> None:
         body = {"input_value": f"hello {number}", "session_id": f"s{number % 50}"}
-        answer = await client.post(f"/api/v1/run/{self._flow}", body)
+        answer = await client.post(f"/api/v1/run/{self._flows[self._flow]}", body)
         assert answer["outputs"]
 
     async def _load(
@@ -248,26 +256,17 @@ def free_port() -> int:
         return int(found.getsockname()[1])
 
 
-def table(figures: list[Figure]) -> str:
-    lines = ["| What | Measured | Goal | Held |", "|---|---|---|---|"]
-    for one in figures:
-        goal = f"{one.goal[0]} {one.goal[1:]} {one.unit}" if one.goal else ""
-        lines.append(
-            f"| {one.what} | {one.value:.4g} {one.unit} | {goal} | {one.held} |"
-        )
-    return "\n".join(lines)
-
-
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--runs", type=int, default=1000)
     parser.add_argument("--memory-runs", type=int, default=2000)
+    parser.add_argument("--quick", action="store_true", help="a third of it all")
     parser.add_argument("--json", action="store_true")
     given = parser.parse_args()
-    with tempfile.TemporaryDirectory(prefix="lb-bench-") as home:
-        if os.geteuid() == 0:
-            Path(home).chmod(0o711)
-        server = Server(Path(home) / "data", free_port())
+    if given.quick:
+        given.runs, given.memory_runs = given.runs // 3, given.memory_runs // 3
+    with workplace() as home:
+        server = Server(home / "data", free_port())
         try:
             figures = uvloop.run(Bench(server, given).all())
         finally:

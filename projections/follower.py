@@ -13,7 +13,7 @@ from infrastructure.postgres import Database
 from projections.checkpoints import FencedError
 from projections.leadership import Leadership
 from projections.projector import Projector
-from projections.tail import Page, Tail
+from projections.tail import PAGE, Page, Tail
 from projections.watermarks import Watermarks
 from projections.writer import ForeignShapeError, Writer
 
@@ -102,8 +102,10 @@ class Follower:
                 began = time.monotonic()
                 if await self._round(writer):
                     # As long a rest as the work took: the busier, the larger batches.
+                    # None for who is pages behind, and has the largest already.
                     took = time.monotonic() - began
-                    await asyncio.sleep(min(took, LONGEST_REST))
+                    rest = 0 if self._far_behind(writer) else min(took, LONGEST_REST)
+                    await asyncio.sleep(rest)
                 else:
                     await self._idle(writer)
         finally:
@@ -122,6 +124,12 @@ class Follower:
         if writer.dirty and time.monotonic() - self._persisted_at > LAZY:
             await self._persist(writer)
         return moved
+
+    def _far_behind(self, writer: Writer) -> bool:
+        return any(
+            tail.last - writer.positions[log] > PAGE
+            for log, tail in self._tails.items()
+        )
 
     async def _idle(self, writer: Writer) -> None:
         try:
