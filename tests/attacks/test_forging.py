@@ -42,10 +42,12 @@ async def test_a17_a_body_cannot_assign_what_is_not_the_clients_to_say(
     hers = await belongings(mallory)
     answers = [
         await mallory.post("/api/v1/flows/", json=GIVEN | {"name": "mass"}),
-        await mallory.patch(f"/api/v1/flows/{hers.flow}", json=GIVEN | {"name": "m"}),
+        await mallory.patch(
+            f"/api/v1/flows/{hers.flow}", json=GIVEN | {"name": f"m {uuid4()}"}
+        ),
         await mallory.post("/api/v1/projects/", json=GIVEN | {"name": "mass"}),
         await mallory.patch(
-            f"/api/v1/projects/{hers.project}", json=GIVEN | {"name": "m"}
+            f"/api/v1/projects/{hers.project}", json=GIVEN | {"name": f"m {uuid4()}"}
         ),
         await mallory.post("/api/v1/api_key/", json=GIVEN | {"name": "mass"}),
         await mallory.put(
