@@ -1,5 +1,6 @@
 """Builds a projection anew beside the live one, then swaps the views."""
 
+import logging
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from typing import Any
@@ -11,6 +12,8 @@ from infrastructure.postgres import Database
 from projections import checkpoints, generations
 from projections.projector import Projector
 from projections.writer import Writer
+
+_logger = logging.getLogger(__name__)
 
 PAGE = 5000
 CLOSE = 1000
@@ -88,6 +91,7 @@ async def _rebuild(
             # A lock was not to be had, or poison came last: filling parks that.
             if not left:
                 raise
+            _logger.warning("Swapping %s; trying again", projector.name, exc_info=True)
             await writer.open()
             await _fill(store, writer, progress)
     await _drop_older(connection, projector)

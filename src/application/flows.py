@@ -287,8 +287,9 @@ class Flows:
 
     async def _free_name(self, owner: UUID, name: str, also: set[str]) -> str:
         prefix = f"{owner}/"
-        keys = await self._claims.taken("flow-name", prefix + name)
-        free = next_name(name, {key.removeprefix(prefix) for key in keys} | also)
+        claims = await self._claims.taken("flow-name", prefix + name)
+        names = {claim.key.removeprefix(prefix) for claim in claims}
+        free = next_name(name, names | also)
         also.add(free)
         return free
 
@@ -298,10 +299,9 @@ class Flows:
         if not endpoint:
             return None
         prefix = f"{owner}/"
-        keys = await self._claims.taken("endpoint", prefix + endpoint)
-        free = next_endpoint(
-            endpoint, {key.removeprefix(prefix) for key in keys} | also
-        )
+        claims = await self._claims.taken("endpoint", prefix + endpoint)
+        names = {claim.key.removeprefix(prefix) for claim in claims}
+        free = next_endpoint(endpoint, names | also)
         also.add(free)
         return free
 

@@ -207,22 +207,18 @@ class Messages:
     async def forget_flow(self, flow: UUID, *, cause: Cause) -> Position:
         """Delete what runs of a deleted flow left: its threads, and frozen results."""
         await self._forget_results(flow, cause=cause)
-        keys = await self._claims.taken("thread", f"{flow}/")
         position = Position()
-        for key in keys:
-            thread_id = await self._claims.holder("thread", key)
-            if thread_id is None:
-                continue
-            thread = await self._store.load(Thread, thread_id)
+        for claim in await self._claims.taken("thread", f"{flow}/"):
+            thread = await self._store.load(Thread, claim.holder)
             thread.delete()
-            forgotten = await self._contents_of(thread_id, None)
+            forgotten = await self._contents_of(thread.id, None)
             blobs = await self._contents.blobs_of(forgotten)
             saved = await self._store.save(
-                cause=part_of(cause, key),
+                cause=part_of(cause, claim.key),
                 anywhere=(thread,),
                 attached=Attached(
-                    released=(Claim("thread", key, thread_id),),
-                    disowned=(thread_id,),
+                    released=(claim,),
+                    disowned=(thread.id,),
                     forgotten=tuple(forgotten),
                 ),
             )
@@ -231,11 +227,7 @@ class Messages:
         return position
 
     async def _forget_results(self, flow: UUID, *, cause: Cause) -> None:
-        results = [
-            Claim("frozen", key, content)
-            for key in await self._claims.taken("frozen", f"{flow}/")
-            if (content := await self._claims.holder("frozen", key))
-        ]
+        results = await self._claims.taken("frozen", f"{flow}/")
         if not results:
             return
         contents = [claim.holder for claim in results]

@@ -87,9 +87,8 @@ class Projects:
 
     async def owned_by(self, owner: UUID) -> list[UUID]:
         """Return all projects of *owner*."""
-        keys = await self._claims.taken("project-name", f"{owner}/")
-        found = [await self._claims.holder("project-name", key) for key in keys]
-        return [project for project in found if project]
+        names = await self._claims.taken("project-name", f"{owner}/")
+        return [claim.holder for claim in names]
 
     async def home(self, actor: Actor, wanted: UUID | None, *, cause: Cause) -> UUID:
         """
@@ -290,5 +289,5 @@ class Projects:
 
     async def _free_name(self, owner: UUID, name: str) -> str:
         prefix = f"{owner}/"
-        keys = await self._claims.taken("project-name", prefix + name)
-        return next_name(name, {key.removeprefix(prefix) for key in keys})
+        taken = await self._claims.taken("project-name", prefix + name)
+        return next_name(name, {claim.key.removeprefix(prefix) for claim in taken})

@@ -3,6 +3,7 @@
 import asyncio
 import socket
 from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager
 from itertools import pairwise
 from pathlib import Path
 from typing import Any
@@ -55,22 +56,29 @@ async def application(
         yield application
 
 
-@pytest.fixture(scope="session")
-async def address(application: Application) -> AsyncIterator[str]:
-    """Where the server listens."""
-    # asyncio sends at once (TCP_NODELAY) only on sockets that say they are TCP.
+@asynccontextmanager
+async def serving(application: Application) -> AsyncIterator[str]:
+    """Serve *application* on a port of loopback; yield its address."""
+    # By name of its protocol: only then does asyncio send small answers at once.
     with socket.socket(proto=socket.IPPROTO_TCP) as listener:
         listener.bind(("127.0.0.1", 0))
         config = uvicorn.Config(
             create_app(application), log_config=None, access_log=False, lifespan="on"
         )
         server = uvicorn.Server(config)
-        serving = asyncio.create_task(server.serve([listener]))
+        task = asyncio.create_task(server.serve([listener]))
         while not server.started:
             await asyncio.sleep(0.01)
         yield f"http://127.0.0.1:{listener.getsockname()[1]}"
         server.should_exit = True
-        await serving
+        await task
+
+
+@pytest.fixture(scope="session")
+async def address(application: Application) -> AsyncIterator[str]:
+    """Where the server listens."""
+    async with serving(application) as address:
+        yield address
 
 
 @pytest.fixture

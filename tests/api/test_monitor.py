@@ -233,15 +233,13 @@ async def test_a_deleted_flow_takes_its_frozen_results_along(
     await kim.patch(f"/api/v1/flows/{flow}", json={"data": data})
     await say(kim, flow, "hello", "s")
     claims, contents = application.world.claims, application.world.contents
-    [key] = await claims.taken("frozen", f"{flow}/")
-    content = await claims.holder("frozen", key)
-    assert content is not None
-    assert await contents.open([content])
+    [claim] = await claims.taken("frozen", f"{flow}/")
+    assert await contents.open([claim.holder])
 
     await kim.delete(f"/api/v1/flows/{flow}")
 
     assert await claims.taken("frozen", f"{flow}/") == []
-    assert await contents.open([content]) == {}
+    assert await contents.open([claim.holder]) == {}
 
 
 async def test_a_long_message_takes_its_blob_along(

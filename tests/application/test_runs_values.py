@@ -178,7 +178,7 @@ async def test_two_runs_that_open_a_session_at_once_share_its_thread() -> None:
             assert (await lab.runs.wait(run)).status == "succeeded"
         threads = await lab.store.claims.taken("thread", f"{flow}/")
 
-    assert threads == [f"{flow}/new"]
+    assert [claim.key for claim in threads] == [f"{flow}/new"]
 
 
 async def test_a_session_may_be_taken_up_again_after_its_thread_was_renamed() -> None:

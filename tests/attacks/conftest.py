@@ -1,16 +1,11 @@
 """A whole server with little room, what it logs, and people who mean harm."""
 
-import asyncio
 import logging
-import socket
 from collections.abc import AsyncIterator, Iterator
-from contextlib import asynccontextmanager
 from typing import override
 
 import pytest
-import uvicorn
 
-from api.app import create_app
 from api.composition import Application, compose
 from infrastructure.settings import load
 from tests.api.conftest import (
@@ -22,6 +17,7 @@ from tests.api.conftest import (
     bob,
     join,
     root,
+    serving,
 )
 from tests.attacks.belongings import Belongings, belongings
 from tests.fake_openai import FakeModels
@@ -99,24 +95,6 @@ async def application(
     )
     async with compose(settings) as application:
         yield application
-
-
-@asynccontextmanager
-async def serving(application: Application) -> AsyncIterator[str]:
-    """Serve *application* on a port of loopback; yield its address."""
-    # By name of its protocol: only then does asyncio send small answers at once.
-    with socket.socket(proto=socket.IPPROTO_TCP) as listener:
-        listener.bind(("127.0.0.1", 0))
-        config = uvicorn.Config(
-            create_app(application), log_config=None, access_log=False, lifespan="on"
-        )
-        server = uvicorn.Server(config)
-        task = asyncio.create_task(server.serve([listener]))
-        while not server.started:
-            await asyncio.sleep(0.01)
-        yield f"http://127.0.0.1:{listener.getsockname()[1]}"
-        server.should_exit = True
-        await task
 
 
 @pytest.fixture(scope="session")

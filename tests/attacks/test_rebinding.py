@@ -7,8 +7,7 @@ import pytest
 
 from api.composition import compose
 from infrastructure.settings import load
-from tests.api.conftest import PASSWORD, PATIENCE
-from tests.attacks.conftest import serving
+from tests.api.conftest import PASSWORD, PATIENCE, serving
 from tests.servers import Databases
 
 

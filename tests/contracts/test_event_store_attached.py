@@ -111,15 +111,16 @@ async def test_a_name_is_passed_on_in_one_save(stored: Stored) -> None:
 
 async def test_names_are_listed_by_how_they_begin(stored: Stored) -> None:
     keys = ["a/Flow", "a/Flow (1)", "a/flow", "a/Flow%", "a/Fl", "b/Flow", "a/Flö"]
-    await attach(stored, claims=[Claim("name", key, uuid4()) for key in keys])
+    names = {key: Claim("name", key, uuid4()) for key in keys}
+    await attach(stored, claims=list(names.values()))
     await attach(stored, claims=[Claim("other", "a/Flow (2)", uuid4())])
 
     assert await stored.claims.taken("name", "a/Flow") == [
-        "a/Flow",
-        "a/Flow (1)",
-        "a/Flow%",
+        names["a/Flow"],
+        names["a/Flow (1)"],
+        names["a/Flow%"],
     ]
-    assert await stored.claims.taken("name", "a/Flow%") == ["a/Flow%"]
+    assert await stored.claims.taken("name", "a/Flow%") == [names["a/Flow%"]]
     assert await stored.claims.taken("name", "z") == []
 
 

@@ -242,8 +242,8 @@ class Claims(Protocol):
         """Return what bears the name *key*, if anything does."""
         ...
 
-    async def taken(self, kind: str, prefix: str) -> list[str]:
-        """Return the keys of *kind* that begin with *prefix* (at most 10,000)."""
+    async def taken(self, kind: str, prefix: str) -> list[Claim]:
+        """Return claims of *kind* by key, that begin with *prefix* (at most 10,000)."""
         ...
 
 

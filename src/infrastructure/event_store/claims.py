@@ -5,7 +5,7 @@ from typing import override
 from uuid import UUID
 
 from application.gathered import Gathered
-from application.ports import Claims
+from application.ports import Claim, Claims
 from infrastructure.postgres import Database
 
 LIMIT = 10_000
@@ -38,18 +38,18 @@ class PostgresClaims(Claims):
             return {(k, key): holder for k, key, holder in await found.fetchall()}
 
     @override
-    async def taken(self, kind: str, prefix: str) -> list[str]:
+    async def taken(self, kind: str, prefix: str) -> list[Claim]:
         if _cannot_be_stored(prefix):
             return []
         async with self._pool.connection() as connection:
             found = await connection.execute(
                 # The upper bound keeps the index scan within the prefix; texts of
                 # this column compare by code point.
-                "SELECT key FROM es.claims WHERE kind = %s AND key >= %s"
+                "SELECT kind, key, holder FROM es.claims WHERE kind = %s AND key >= %s"
                 " AND key < %s ORDER BY key LIMIT %s",
                 [kind, prefix, prefix + LAST, LIMIT],
             )
-            return [key for (key,) in await found.fetchall()]
+            return [Claim(*row) for row in await found.fetchall()]
 
 
 def _cannot_be_stored(key: str) -> bool:

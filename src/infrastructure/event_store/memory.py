@@ -65,9 +65,10 @@ class MemoryClaims(Claims):
         return self.rows.get((kind, key))
 
     @override
-    async def taken(self, kind: str, prefix: str) -> list[str]:
+    async def taken(self, kind: str, prefix: str) -> list[Claim]:
         keys = (key for of, key in self.rows if of == kind and key.startswith(prefix))
-        return sorted(keys)[:TAKEN_LIMIT]
+        first = sorted(keys)[:TAKEN_LIMIT]
+        return [Claim(kind, key, self.rows[kind, key]) for key in first]
 
 
 class MemoryOwnership(Ownership):
