@@ -15,6 +15,9 @@ from pathlib import Path
 from typing import Self
 from urllib.parse import quote
 
+import psycopg
+from psycopg import errors
+
 from infrastructure import postgres_binaries
 from infrastructure.data_directory import DataDirectory, make_directory, unusable
 from infrastructure.postgres_binaries import Binaries
@@ -159,9 +162,7 @@ class EmbeddedPostgres:
             sockets = Path(self._socket_dir())
             if sockets != self._home / "socket":
                 self._own_sockets = sockets
-        elif self._cluster.exists():
-            self._disown_stale_pid()
-        else:
+        elif not self._cluster.exists():
             make_cluster(
                 self._cluster,
                 binaries=self._binaries(),
@@ -173,7 +174,7 @@ class EmbeddedPostgres:
         """Bring PostgreSQL to where it accepts connections."""
         deadline = time.monotonic() + _READY_WITHIN
         said_from = 0
-        while (status := self._status()) != "ready":
+        while (status := self._status()) != "ready" or not self._answers():
             if self._stopping.is_set() or time.monotonic() > deadline:
                 raise PostgresStartError(
                     self._why("PostgreSQL is not ready", said_from)
@@ -187,8 +188,18 @@ class EmbeddedPostgres:
                     )
                 time.sleep(0.2)
             if self._child is None and status is None:
+                self._disown_stale_pid()
                 said_from = self._spawn()
             time.sleep(0.02)
+
+    def _answers(self) -> bool:
+        """Tell whether it is there, for its file says so of a dying one as well."""
+        try:
+            psycopg.connect(self.dsn, connect_timeout=5).close()
+        except psycopg.OperationalError as error:
+            # With a code it is the server's own answer, if only that it is full.
+            return error.sqlstate not in (None, errors.CannotConnectNow.sqlstate)
+        return True
 
     def _spawn(self) -> int:
         binaries = self._binaries()
@@ -226,7 +237,6 @@ class EmbeddedPostgres:
             logger.warning("PostgreSQL has died; starting it again")
             try:
                 self._child = None
-                self._disown_stale_pid()
                 self._launch()
             except (CannotStartError, OSError):
                 logger.exception("PostgreSQL cannot be started again; trying on")
