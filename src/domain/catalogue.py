@@ -4,12 +4,20 @@ from typing import get_args
 
 from domain.flow.events import FlowEvent
 from domain.kernel import Event
+from domain.operation.events import OperationEvent
 from domain.project.events import ProjectEvent
 from domain.run.events import RunEvent
 from domain.thread.events import ThreadEvent
 from domain.user.events import UserEvent
 
-UNIONS = (UserEvent, ProjectEvent, FlowEvent, RunEvent, ThreadEvent)
+UNIONS = (
+    UserEvent,
+    ProjectEvent,
+    FlowEvent,
+    RunEvent,
+    ThreadEvent,
+    OperationEvent,
+)
 
 EVENT_TYPES: tuple[type[Event], ...] = tuple(
     event for union in UNIONS for event in get_args(union.__value__)
