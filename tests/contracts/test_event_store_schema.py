@@ -77,6 +77,19 @@ async def test_servers_that_start_together_migrate_once(
     assert await tables(dsn) == {f"es.{name}" for name in TABLES}
 
 
+async def test_the_tables_of_a_newer_release_are_left_alone(
+    blank_database: Addresses, caplog: pytest.LogCaptureFixture
+) -> None:
+    dsn = blank_database.migration_dsn
+    await migrate(dsn)
+    async with await AsyncConnection.connect(dsn) as connection:
+        await connection.execute("UPDATE es.alembic_version SET version_num = '9999'")
+
+    await migrate(dsn, app_role=APP_ROLE)
+
+    assert "newer release (9999)" in caplog.text
+
+
 async def test_a_migration_can_be_undone_while_there_is_no_history(
     blank_database: Addresses,
 ) -> None:

@@ -45,16 +45,34 @@ def command(
     )
 
 
+def program(code: Path | None) -> list[str | Path]:
+    """Return the command of the sources in *code*, or of our own."""
+    if code is None:
+        return [COMMAND]
+    return [sys.executable, "-c", "from api.cli import main; main()"]
+
+
+def path_to(code: Path | None) -> dict[str, str]:
+    """Return the environment in which the sources in *code* go before ours."""
+    return {"PYTHONPATH": f"{code / 'src'}:{code}"} if code else {}
+
+
 class Running:
     """A server that was started by the command, and what it said."""
 
-    def __init__(self, home: Path, *arguments: str, settings: Mapping[str, str]):
+    def __init__(
+        self,
+        home: Path,
+        *arguments: str,
+        settings: Mapping[str, str],
+        code: Path | None = None,
+    ):
         self.home = home
         self.said: list[str] = []
         self._process = subprocess.Popen(
-            [COMMAND, "run", "--port", "0", *arguments],
+            [*program(code), "run", "--port", "0", *arguments],
             cwd=home,
-            env=environment(data_dir=str(home / "data"), **settings),
+            env=environment(data_dir=str(home / "data"), **settings) | path_to(code),
             stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
@@ -138,7 +156,13 @@ class Running:
 @contextmanager
 def running(home: Path, *arguments: str, **settings: str) -> Iterator[Running]:
     """Serve from *home* until the end of the block."""
-    server = Running(home, *arguments, settings=settings)
+    with served(Running(home, *arguments, settings=settings)) as server:
+        yield server
+
+
+@contextmanager
+def served(server: Running) -> Iterator[Running]:
+    """Give *server* once it serves, and see that it has ended by the block's end."""
     try:
         yield server.until_ready()
     finally:

@@ -1,14 +1,19 @@
 """Brings a database to the newest schema, one server at a time."""
 
 import asyncio
+import logging
 from importlib.resources import files
 
 from alembic import command
 from alembic.config import Config
+from alembic.runtime.migration import MigrationContext
+from alembic.script import ScriptDirectory
 from psycopg import sql
 from sqlalchemy import Connection, create_engine, pool, text
 
 from infrastructure.postgres import sqlalchemy_url
+
+logger = logging.getLogger(__name__)
 
 MIGRATION_LOCK = 0x6C62_6D69
 """The advisory lock that servers starting together queue for."""
@@ -47,8 +52,26 @@ def _upgrade(connection: Connection) -> None:
     config = Config()
     config.set_main_option("script_location", str(files("migrations")))
     config.attributes["connection"] = connection
+    if newer := _newer(connection, ScriptDirectory.from_config(config)):
+        logger.warning("The tables are those of a newer release (%s)", newer)
+        return
     command.upgrade(config, "head")
     connection.commit()
+
+
+def _newer(connection: Connection, scripts: ScriptDirectory) -> str | None:
+    """
+    Return the revision of the tables, if it came after all that we know.
+
+    A server of the release before may start in the middle of a deployment: what came
+    since was made for it to go on working.
+    """
+    context = MigrationContext.configure(
+        connection, opts={"version_table_schema": "es"}
+    )
+    revision = context.get_current_revision()
+    known = {script.revision for script in scripts.walk_revisions()}
+    return revision if revision is not None and revision not in known else None
 
 
 def _grant(connection: Connection, app_role: str | None) -> None:
