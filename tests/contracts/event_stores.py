@@ -1,10 +1,12 @@
 """A small aggregate for each log, and the event stores it is kept in."""
 
 from collections.abc import Awaitable, Callable
+from functools import partial
 from typing import ClassVar, override
 from uuid import UUID, uuid4
 
 import msgspec
+from psycopg import AsyncConnection
 
 from application.ports import (
     SYSTEM,
@@ -85,7 +87,11 @@ class Talk(Aggregate[Event]):
 
 
 class Stored(msgspec.Struct, frozen=True):
-    """An event store and all that is kept beside it."""
+    """
+    An event store and all that is kept beside it.
+
+    ``cut`` takes an event out of a stream of the runs log, as a compaction does.
+    """
 
     store: EventStore
     claims: Claims
@@ -94,6 +100,7 @@ class Stored(msgspec.Struct, frozen=True):
     canvas: Canvas
     contents: Callable[[], Awaitable[dict[UUID, Content]]]
     secrets: Callable[[], Awaitable[dict[UUID, Sealed]]]
+    cut: Callable[[UUID, int], Awaitable[None]]
     heard: list[tuple[str, int]]
 
 
@@ -124,6 +131,10 @@ def in_memory(store: MemoryEventStore) -> Stored:
     async def secrets() -> dict[UUID, Sealed]:
         return dict(store.vault_rows)
 
+    async def cut(stream: UUID, version: int) -> None:
+        rows = store._streams["runs", stream]
+        rows[:] = [row for row in rows if row.version != version]
+
     stored = Stored(
         store=store,
         claims=store.claims,
@@ -132,12 +143,22 @@ def in_memory(store: MemoryEventStore) -> Stored:
         canvas=store.canvas,
         contents=contents,
         secrets=secrets,
+        cut=cut,
         heard=[],
     )
     store.on_append.append(
         lambda log, at: stored.heard.append((log, at.core or at.runs))
     )
     return stored
+
+
+async def _cut(dsn: str, stream: UUID, version: int) -> None:
+    async with await AsyncConnection.connect(dsn) as owner:
+        await owner.execute(
+            "DELETE FROM es.runs_events"
+            " WHERE originator_id = %s AND originator_version = %s",
+            (stream, version),
+        )
 
 
 def on_postgres(store: PostgresEventStore, database: Database) -> Stored:
@@ -166,6 +187,7 @@ def on_postgres(store: PostgresEventStore, database: Database) -> Stored:
         canvas=PostgresCanvas(database),
         contents=contents,
         secrets=secrets,
+        cut=partial(_cut, database.migration_dsn),
         heard=[],
     )
     store.on_append.append(

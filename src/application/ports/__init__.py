@@ -184,9 +184,14 @@ class EventStore(Protocol):
     """Streams of events, one per aggregate, in one global order per log."""
 
     async def load[A: Aggregate[Any]](
-        self, kind: type[A], aggregate_id: UUID, *, version: int | None = None
+        self,
+        kind: type[A],
+        aggregate_id: UUID,
+        *,
+        version: int | None = None,
+        at: datetime | None = None,
     ) -> A:
-        """Replay a stream (up to *version*), or raise `StreamNotFoundError`."""
+        """Replay a stream as of a version, a moment: or `StreamNotFoundError`."""
         ...
 
     async def save(

@@ -85,6 +85,13 @@ FROM es.$log_events WHERE notification_id > %(after)s
 ORDER BY notification_id LIMIT %(limit)s
 
 -- name: replay
-SELECT topic, schema_version, state
-FROM es.$log_events WHERE originator_id = %(stream)s AND originator_version > %(after)s
+SELECT originator_version, topic, schema_version, state
+FROM es.$log_events
+WHERE originator_id = %(stream)s AND originator_version > %(after)s AND originator_version <= %(upto)s
 ORDER BY originator_version LIMIT %(limit)s
+
+-- name: version_at
+-- The version before the first event recorded after a moment. Not "the last recorded
+-- until then": where the clock was set back, that would leave a hole.
+SELECT min(originator_version) - 1
+FROM es.$log_events WHERE originator_id = %(stream)s AND recorded_at > %(at)s

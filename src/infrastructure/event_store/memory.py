@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Mapping, Sequence
 from datetime import UTC, datetime
+from itertools import islice, takewhile
 from typing import Any, override
 from uuid import UUID
 
@@ -155,13 +156,22 @@ class MemoryEventStore(EventStore):
 
     @override
     async def load[A: Aggregate[Any]](
-        self, kind: type[A], aggregate_id: UUID, *, version: int | None = None
+        self,
+        kind: type[A],
+        aggregate_id: UUID,
+        *,
+        version: int | None = None,
+        at: datetime | None = None,
     ) -> A:
-        rows = self._stream(kind.log, aggregate_id)[:version]
+        stream = self._stream(kind.log, aggregate_id)
+        rows = [row for row in stream if version is None or row.version <= version]
+        if at is not None:
+            rows = list(takewhile(lambda row: row.at <= at, rows))
         if not rows:
             raise StreamNotFoundError(aggregate_id)
         aggregate = kind(aggregate_id)
         aggregate.replay(*(self._mapper.decode(*row.encoded) for row in rows))
+        aggregate.version = rows[-1].version
         return aggregate
 
     @override
@@ -206,7 +216,8 @@ class MemoryEventStore(EventStore):
     async def read_stream(
         self, log: Log, stream: UUID, *, after: int = 0, limit: int = 1000
     ) -> list[Recorded]:
-        rows = self._stream(log, stream)[after : after + limit]
+        later = (row for row in self._stream(log, stream) if row.version > after)
+        rows = islice(later, limit)
         return [self._recorded(log, row) for row in rows]
 
     @override
@@ -245,7 +256,7 @@ class MemoryEventStore(EventStore):
 
     def _check(self, command: Command) -> None:
         for part in command.parts:
-            current = len(self._stream(command.log, part.stream))
+            current = _version_of(self._stream(command.log, part.stream))
             if part.expected is not None and part.expected != current:
                 raise ConcurrencyError
         released = {_named(claim): claim.holder for claim in command.attached.released}
@@ -261,7 +272,7 @@ class MemoryEventStore(EventStore):
             for encoded in part.events:
                 row = _Row(
                     stream=part.stream,
-                    version=len(stream) + 1,
+                    version=_version_of(stream) + 1,
                     position=len(log) + 1,
                     at=at,
                     encoded=encoded,
@@ -300,6 +311,10 @@ class MemoryEventStore(EventStore):
         for sealed in attached.secrets:
             self.vault_rows.setdefault(sealed.id, sealed)
         self.leases.rows |= {lease.run: lease for lease in attached.leases}
+
+
+def _version_of(stream: Sequence[_Row]) -> int:
+    return stream[-1].version if stream else 0
 
 
 def _named(claim: Claim) -> tuple[str, str]:

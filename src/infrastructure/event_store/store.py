@@ -2,6 +2,7 @@
 
 import logging
 from collections.abc import Callable, Sequence
+from datetime import datetime
 from functools import partial
 from typing import Any, override
 from uuid import UUID
@@ -36,6 +37,8 @@ logger = logging.getLogger(__name__)
 
 PAGE = 2000
 """How many events of a stream are read at once when it is replayed."""
+ALL = 2**63 - 1
+"""A version beyond every stream's end."""
 ANSWERS_KEPT_DAYS = 7
 """How long a repeat of a command gets its first answer."""
 LOGS: tuple[Log, ...] = ("core", "runs")
@@ -88,24 +91,43 @@ class PostgresEventStore(EventStore):
 
     @override
     async def load[A: Aggregate[Any]](
-        self, kind: type[A], aggregate_id: UUID, *, version: int | None = None
+        self,
+        kind: type[A],
+        aggregate_id: UUID,
+        *,
+        version: int | None = None,
+        at: datetime | None = None,
     ) -> A:
+        upto = ALL if version is None else min(version, ALL)
+        if at is not None:
+            upto = min(upto, await self._version_at(kind.log, aggregate_id, at))
         aggregate = kind(aggregate_id)
-        decode = self._mapper.decode
-        while True:
-            left = PAGE if version is None else min(PAGE, version - aggregate.version)
-            rows = await self._read(
-                STATEMENTS[kind.log]["replay"],
-                stream=aggregate_id,
-                after=aggregate.version,
-                limit=left,
-            )
-            aggregate.replay(*[decode(*row) for row in rows])
-            if len(rows) < PAGE:
-                break
+        await self._replay(aggregate, upto=upto)
         if aggregate.version == 0:
             raise StreamNotFoundError(aggregate_id)
         return aggregate
+
+    async def _replay(self, aggregate: Aggregate[Any], *, upto: int) -> None:
+        decode = self._mapper.decode
+        while True:
+            rows = await self._read(
+                STATEMENTS[aggregate.log]["replay"],
+                stream=aggregate.id,
+                after=aggregate.version,
+                upto=upto,
+                limit=PAGE,
+            )
+            if rows:
+                aggregate.replay(*[decode(*row[1:]) for row in rows])
+                aggregate.version = rows[-1][0]  # a stream may have lost some
+            if len(rows) < PAGE:
+                return
+
+    async def _version_at(self, log: Log, stream: UUID, at: datetime) -> int:
+        [(version,)] = await self._read(
+            STATEMENTS[log]["version_at"], stream=stream, at=at
+        )
+        return ALL if version is None else int(version)
 
     @override
     async def save(
