@@ -10,6 +10,7 @@ from uuid import UUID
 import click
 import msgspec
 
+from api.cli_evidence import head, verify
 from api.cli_output import Complaint, as_json, console, json_option
 from api.cli_settings import chosen, data_dir_option
 from api.composition import open_world
@@ -27,6 +28,10 @@ WIDEST = 96
 @click.group()
 def events() -> None:
     """Look into the event logs."""
+
+
+events.add_command(verify)
+events.add_command(head)
 
 
 @events.command()

@@ -34,6 +34,7 @@ from infrastructure.blobs.s3 import S3Blobs
 from infrastructure.embedded_postgres import EmbeddedPostgres
 from infrastructure.event_store.listener import Listener
 from infrastructure.event_store.migrate import migrate
+from infrastructure.event_store.sealer import Sealer
 from infrastructure.event_store.store import PostgresEventStore
 from infrastructure.keyring import Keyring
 from infrastructure.postgres import Database
@@ -97,6 +98,9 @@ async def compose(settings: Settings) -> AsyncIterator[Application]:
         hub = RunHub(world.store, tail=daemon.tails["runs"])
         await hub.start()
         stack.push_async_callback(hub.stop)
+        sealer = Sealer(world.database.dsn, world.keyring.sign_history)
+        await sealer.start()
+        stack.push_async_callback(sealer.stop)
         signals = await _signals(settings, stack)
         runs = _runs(world, signals)
         await runs.start(alone=settings.database_url is None)

@@ -22,6 +22,7 @@ from application.ports import (
     Ownership,
     Vault,
 )
+from application.ports.evidence import Evidence
 from application.projects import Projects
 from application.sessions import Sessions
 from application.users import Passwords, Users
@@ -40,6 +41,7 @@ from infrastructure.event_store.claims import PostgresClaims
 from infrastructure.event_store.leases import PostgresLeases
 from infrastructure.event_store.ownership import PostgresOwnership
 from infrastructure.event_store.store import PostgresEventStore
+from infrastructure.event_store.verification import NothingArchived, PostgresEvidence
 from infrastructure.keyring import Keyring
 from infrastructure.postgres import Database
 from infrastructure.secrets import PostgresContents, PostgresVault
@@ -53,6 +55,7 @@ class World(msgspec.Struct, frozen=True, kw_only=True):
     """Adapters and use cases that need nothing running beside them."""
 
     settings: Settings
+    keyring: Keyring
     database: Database
     store: PostgresEventStore
     claims: Claims
@@ -75,6 +78,7 @@ class World(msgspec.Struct, frozen=True, kw_only=True):
     key_uses: ApiKeyUses
     variables: Variables
     sessions: Sessions
+    evidence: Evidence
 
 
 class _Ports(NamedTuple):
@@ -119,9 +123,7 @@ def wired(
         vault=PostgresVault(database, keyring),
         contents=contents,
     )
-    components = BuiltinComponents(
-        base_urls=_base_urls(settings), allowed_hosts=settings.allowed_hosts
-    )
+    components = _components(settings)
     starters = tuple(starter_flows(components))
     drawing = _drawing(ports, database)
     people = _people(
@@ -134,7 +136,9 @@ def wired(
     )
     return World(
         settings=settings,
+        keyring=keyring,
         database=database,
+        evidence=_evidence(keyring, database),
         leases=PostgresLeases(database),
         components=components,
         starters=starters,
@@ -142,6 +146,18 @@ def wired(
         **ports._asdict(),
         **drawing._asdict(),
         **people._asdict(),
+    )
+
+
+def _components(settings: Settings) -> BuiltinComponents:
+    return BuiltinComponents(
+        base_urls=_base_urls(settings), allowed_hosts=settings.allowed_hosts
+    )
+
+
+def _evidence(keyring: Keyring, database: Database) -> Evidence:
+    return PostgresEvidence(
+        database.dsn, keyring.sign_history, lambda _: NothingArchived()
     )
 
 

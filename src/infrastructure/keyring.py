@@ -41,6 +41,7 @@ class Keyring:
         self._secret = secret.encode()
         self._digesting = self._derived("digest")
         self._hashing = self._derived("bearer-hash")
+        self._witnessing = self._derived("history")
         self._wrapping = AESGCM(self._derived("wrap"))
         self.signing = self._derived("jwt")
         self.id = sha256(self._derived("id")).hexdigest()[:16]
@@ -58,6 +59,10 @@ class Keyring:
         """Return what is kept of an API key or a one-time link; all are random."""
         data = token.encode("utf-8", "surrogatepass")
         return hmac.digest(self._hashing, data, "sha256").hex()
+
+    def sign_history(self, data: bytes) -> bytes:
+        """Return a signature of *data*, which says what has happened."""
+        return hmac.digest(self._witnessing, data, "sha256")
 
     def wrap(self, subject: UUID, key: bytes) -> bytes:
         """Encrypt a subject's data key."""
