@@ -9,9 +9,10 @@ import psycopg
 from psycopg import AsyncConnection
 
 from application.ports import Recorded
+from application.ports.refusals import UnreadableEventError
 from domain.catalogue import tag_of
 from domain.kernel import Log
-from infrastructure.event_store.mapper import UnreadableEvent, UnreadableEventError
+from infrastructure.event_store.mapper import UnreadableEvent
 from infrastructure.postgres import Database
 from projections import checkpoints, generations
 from projections.checkpoints import FencedError

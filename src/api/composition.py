@@ -35,7 +35,7 @@ from infrastructure.embedded_postgres import EmbeddedPostgres
 from infrastructure.event_store.listener import Listener
 from infrastructure.event_store.migrate import migrate
 from infrastructure.event_store.sealer import Sealer
-from infrastructure.event_store.store import PostgresEventStore
+from infrastructure.event_store.store import LOGS, PostgresEventStore
 from infrastructure.keyring import Keyring
 from infrastructure.postgres import Database
 from infrastructure.secrets import PostgresContents
@@ -54,6 +54,7 @@ __all__ = [
     "FirstStart",
     "World",
     "compose",
+    "listening",
     "migrate_database",
     "open_world",
 ]
@@ -128,6 +129,20 @@ async def open_world(settings: Settings) -> AsyncIterator[World]:
     """Open what the command line works with, beside a server or without one."""
     async with _world(settings, serving=False) as world:
         yield world
+
+
+@asynccontextmanager
+async def listening(world: World) -> AsyncIterator[asyncio.Event]:
+    """Lend an event that is set when a log may have grown."""
+    heard = asyncio.Event()
+    listener = Listener(world.database.dsn)
+    for log in LOGS:
+        listener.on(log, lambda _log, _position: heard.set())
+    await listener.start()
+    try:
+        yield heard
+    finally:
+        await listener.stop()
 
 
 async def migrate_database(settings: Settings) -> None:

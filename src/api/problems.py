@@ -15,7 +15,15 @@ from litestar.exceptions import (
 )
 from litestar.types import ExceptionHandlersMap
 
+from api.moments import NotAMomentError
 from application.editing import ConflictingEditError
+from application.events import (
+    AmbiguousStreamError,
+    NotAStreamError,
+    NotATagError,
+    UnknownActorError,
+    VersionNotFoundError,
+)
 from application.messages import NoSuchSessionError
 from application.permissions import NotFoundError, PrivilegeError
 from application.ports import (
@@ -26,6 +34,7 @@ from application.ports import (
     StoreBusyError,
     StreamNotFoundError,
 )
+from application.ports.refusals import UnreadableEventError
 from application.sessions import (
     AutoLoginOffError,
     BadRefreshTokenError,
@@ -65,6 +74,7 @@ STATUS: Final[dict[type[DomainError], int]] = {
     StreamNotFoundError: 404,
     NoSuchSessionError: 404,
     ContentMissingError: 404,
+    VersionNotFoundError: 404,
     PrivilegeError: 403,
     WrongKeyError: 403,
     WrongCredentialsError: 401,
@@ -75,10 +85,16 @@ STATUS: Final[dict[type[DomainError], int]] = {
     TooManyFailuresError: 429,
     ConcurrencyError: 409,
     ConflictingEditError: 409,
+    AmbiguousStreamError: 409,
+    UnreadableEventError: 409,
     StoreBusyError: 503,
     EventTooLargeError: 413,
     InvalidEndpointNameError: UNPROCESSABLE,
     InvalidDocumentError: UNPROCESSABLE,
+    NotAMomentError: UNPROCESSABLE,
+    NotAStreamError: UNPROCESSABLE,
+    NotATagError: UNPROCESSABLE,
+    UnknownActorError: UNPROCESSABLE,
     IdempotencyKeyReusedError: UNPROCESSABLE,
 }
 """The status of each refusal; the rest are 400. Subclasses are like their parents."""

@@ -11,6 +11,7 @@ from api.adapters import KeptSessions, SignedTokens
 from application.api_keys import ApiKeys
 from application.documents import Documents
 from application.editing import Editing, Served
+from application.events import Events
 from application.flows import Flows, NewFlow, from_file
 from application.messages import Messages
 from application.permissions import Permissions
@@ -36,6 +37,7 @@ from infrastructure.credentials import (
     PostgresSessions,
     SignInLinks,
 )
+from infrastructure.event_store.browse import PostgresBrowser
 from infrastructure.event_store.canvas import PostgresCanvas
 from infrastructure.event_store.claims import PostgresClaims
 from infrastructure.event_store.leases import PostgresLeases
@@ -58,6 +60,7 @@ class World(msgspec.Struct, frozen=True, kw_only=True):
     keyring: Keyring
     database: Database
     store: PostgresEventStore
+    events: Events
     claims: Claims
     ownership: Ownership
     leases: Leases
@@ -97,6 +100,7 @@ class _Drawing(NamedTuple):
     flows: Flows
     projects: Projects
     editing: Editing
+    events: Events
 
 
 class _People(NamedTuple):
@@ -190,6 +194,7 @@ def _drawing(ports: _Ports, database: Database) -> _Drawing:
             flows=flows,
             served=served,
         ),
+        events=Events(store, PostgresBrowser(database, store), claims),
     )
 
 

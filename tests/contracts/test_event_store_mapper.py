@@ -5,6 +5,7 @@ from uuid import UUID
 
 import pytest
 
+from application.ports.refusals import UnreadableEventError
 from domain.catalogue import EVENT_TYPES
 from domain.kernel import Event, Json
 from domain.project.events import ProjectOpened
@@ -13,7 +14,6 @@ from infrastructure.event_store.mapper import (
     MsgspecMapper,
     UnknownTagError,
     UnreadableEvent,
-    UnreadableEventError,
     Upcaster,
 )
 from infrastructure.event_store.memory import MemoryEventStore

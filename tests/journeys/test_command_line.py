@@ -163,7 +163,7 @@ def test_the_logs_can_be_read_beside_a_running_server(server: Running) -> None:
     assert server.password not in str(events)
     unknown = server.command("events", "show", str(UUID(int=0)))
     assert unknown.returncode == 1
-    assert "There is no stream" in one_line(unknown.stderr)
+    assert "There is no such stream" in one_line(unknown.stderr)
 
 
 def test_projections_tell_how_they_stand_and_are_made_anew(server: Running) -> None:

@@ -84,6 +84,11 @@ SELECT originator_id, originator_version, notification_id, recorded_at, topic, s
 FROM es.$log_events WHERE notification_id > %(after)s
 ORDER BY notification_id LIMIT %(limit)s
 
+-- name: read_places
+SELECT originator_id, originator_version, notification_id, recorded_at, topic, schema_version, state, metadata
+FROM es.$log_events WHERE notification_id = ANY(%(places)s)
+ORDER BY array_position(%(places)s, notification_id)
+
 -- name: replay
 SELECT originator_version, topic, schema_version, state
 FROM es.$log_events

@@ -5,6 +5,7 @@ from typing import NamedTuple
 
 import msgspec
 
+from application.ports.refusals import UnreadableEventError
 from domain.catalogue import EVENT_TYPES, tag_of
 from domain.kernel import Event, Json
 
@@ -12,10 +13,6 @@ type Upcaster = Callable[[dict[str, Json]], dict[str, Json]]
 
 UPCASTERS: Mapping[tuple[str, int], Upcaster] = {}
 """By tag and the schema version it lifts: ``(tag, 1)`` makes a 1 into a 2."""
-
-
-class UnreadableEventError(Exception):
-    """The log holds an event that this server cannot read."""
 
 
 class UnknownTagError(UnreadableEventError):

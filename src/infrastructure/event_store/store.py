@@ -8,6 +8,7 @@ from typing import Any, override
 from uuid import UUID
 
 from psycopg.rows import TupleRow
+from psycopg.types.numeric import Int8
 
 from application.ports import (
     Attached,
@@ -180,6 +181,15 @@ class PostgresEventStore(EventStore):
         self, log: Log, *, after: int = 0, limit: int = 1000
     ) -> list[Recorded]:
         rows = await self._read(STATEMENTS[log]["read_log"], after=after, limit=limit)
+        return self._recorded(log, rows)
+
+    async def read_places(self, log: Log, places: Sequence[int]) -> list[Recorded]:
+        """Return the events at *places*, in that order."""
+        if not places:
+            return []
+        rows = await self._read(
+            STATEMENTS[log]["read_places"], places=[Int8(place) for place in places]
+        )
         return self._recorded(log, rows)
 
     @override

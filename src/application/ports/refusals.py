@@ -1,0 +1,7 @@
+"""What an event store refuses because of what is in it already."""
+
+from domain.kernel import DomainError
+
+
+class UnreadableEventError(DomainError):
+    """The log holds an event that this server cannot read."""
