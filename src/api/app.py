@@ -29,6 +29,7 @@ from api.security import CookieRules, signed_in
 from api.v1.api_keys import ApiKeyController
 from api.v1.build import BuildController
 from api.v1.components import ComponentController
+from api.v1.events import EventController
 from api.v1.flow_shapes import FlowRead
 from api.v1.flows import FlowController
 from api.v1.login import LoginController
@@ -69,6 +70,7 @@ CONTROLLERS = (
     BuildController,
     RunController,
     RunsController,
+    EventController,
 )
 
 WORLD = (
@@ -78,6 +80,7 @@ WORLD = (
     "vault",
     "components",
     "permissions",
+    "events",
     "documents",
     "served",
     "flows",

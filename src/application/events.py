@@ -160,6 +160,10 @@ class Events:
             state=state_of(loaded),
         )
 
+    async def log_of(self, stream: UUID) -> Log:
+        """Return which log a stream lies in."""
+        return (await self._first(stream)).log
+
     async def _first(self, stream: UUID) -> Recorded:
         for log in LOGS:
             found = await self._store.read_stream(log, stream, limit=1)

@@ -119,6 +119,7 @@ NAMES = {
     "job_id": "run",
     "run_id": "run",
     "message_id": "message",
+    "stream_id": "flow",
 }
 BODIES: dict[tuple[str, str], Any] = {
     ("PATCH", "/api/v1/variables/{}"): lambda hers: {"id": hers.variable, "value": "y"},
@@ -131,6 +132,8 @@ BODIES: dict[tuple[str, str], Any] = {
 }
 # Refused in other words than 404, and the same for ids that do not exist.
 OTHERWISE = {
+    ("GET", "/api/v1/admin/streams/{}"): 403,
+    ("GET", "/api/v1/admin/streams/{}/state"): 403,
     ("DELETE", "/api/v1/api_key/{}"): 400,
     ("DELETE", "/api/v1/variables/{}"): 500,
     ("PATCH", "/api/v1/users/{}"): 403,

@@ -37,6 +37,7 @@ BELONGINGS = {
     "run_id": "run",
     "message_id": "message",
     "session": "session",
+    "stream_id": "flow",
 }
 """What each parameter that names something stands for."""
 
@@ -45,6 +46,9 @@ PLAIN = {
     *("is_component", "is_flow", "limit", "new_session_id", "offset", "order_by"),
     *("page", "search", "sender", "sender_name", "size", "skip", "stream"),
     *("start_component_id", "stop_component_id", "session_id"),
+    # Superusers alone may ask these, about anybody.
+    *("actor", "at", "command", "correlation", "log", "since", "tag"),
+    *("until", "version"),
 }
 """Parameters that name nobody's belongings, or only within what is one's own."""
 
