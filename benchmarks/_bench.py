@@ -9,6 +9,11 @@ from pathlib import Path
 
 import msgspec
 
+from infrastructure.event_store.store import PostgresEventStore
+from infrastructure.keyring import Keyring
+from infrastructure.postgres import Database
+from infrastructure.subject_keys import PostgresSubjectKeys
+
 
 class Figure(msgspec.Struct, frozen=True):
     """One line of the table; a goal that begins with ``<`` or ``>`` is a bound."""
@@ -67,3 +72,9 @@ def workplace() -> Iterator[Path]:
         if os.geteuid() == 0:
             Path(home).chmod(0o711)
         yield Path(home)
+
+
+def event_store(database: Database) -> PostgresEventStore:
+    """Return a store that seals events, as a server's does."""
+    keys = PostgresSubjectKeys(database, Keyring("a secret for benchmarks only"))
+    return PostgresEventStore(database, keys)

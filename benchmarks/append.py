@@ -19,12 +19,11 @@ from eventsourcing.domain import Aggregate as LibraryAggregate
 from eventsourcing.domain import event
 
 from application.ports import SYSTEM, Cause
-from benchmarks._bench import Figures, workplace
+from benchmarks._bench import Figures, event_store, workplace
 from domain.project.project import Project
 from infrastructure import postgres_binaries
 from infrastructure.embedded_postgres import EmbeddedPostgres
 from infrastructure.event_store.migrate import migrate
-from infrastructure.event_store.store import PostgresEventStore
 from infrastructure.postgres import Database
 from infrastructure.postgres_cluster import ADMIN_ROLE
 
@@ -86,14 +85,15 @@ def pgbench(server: EmbeddedPostgres, script: Path, clients: int, seconds: int) 
 
 
 async def ours(database: Database, clients: int, seconds: int) -> Rate:
-    store = PostgresEventStore(database)
+    store = event_store(database)
     await store.start()
     until, began, done = time.perf_counter() + seconds, cpu(), 0
 
     async def client() -> None:
         nonlocal done
+        owner = uuid4()
         while time.perf_counter() < until:
-            project = Project.open(uuid4(), owner=uuid4(), name="A project")
+            project = Project.open(uuid4(), owner=owner, name="A project")
             cause = Cause(actor=SYSTEM, command_id=uuid4(), correlation_id=uuid4())
             await store.save(project, cause=cause)
             done += 1

@@ -13,7 +13,7 @@ import uvloop
 
 from application.ids import new_run_id, thread_id
 from application.ports import SYSTEM, Cause
-from benchmarks._bench import Figures, share, workplace
+from benchmarks._bench import Figures, event_store, share, workplace
 from benchmarks._library import Library
 from benchmarks._pace import Pace, Stopwatch
 from domain.kernel import Aggregate, ContentRef
@@ -22,7 +22,6 @@ from domain.thread.thread import Thread
 from infrastructure.embedded_postgres import EmbeddedPostgres
 from infrastructure.event_store.listener import Listener
 from infrastructure.event_store.migrate import migrate
-from infrastructure.event_store.store import PostgresEventStore
 from infrastructure.postgres import Database
 from infrastructure.postgres_cluster import ADMIN_ROLE
 from projections.all import ALL
@@ -46,7 +45,7 @@ class Ours:
     """A log of runs, as two-vertex flows leave it, and the projectors that read it."""
 
     def __init__(self, database: Database, url: str) -> None:
-        self.store = PostgresEventStore(database)
+        self.store = event_store(database)
         self._database = database
         self._url = url
 
@@ -85,7 +84,7 @@ class Ours:
     async def _vertex(self, run: Run, vertex: str, *, sender: str) -> None:
         run.start_vertex(vertex)
         said, words = uuid4(), content()
-        thread = Thread(thread_id(run.flow, run.session))
+        thread = Thread(thread_id(run.flow, run.session), owner=OWNER)
         run.emit(said, thread=thread.id, vertex=vertex, content=words)
         run.vertex_built(vertex, content=content(), duration_ms=3)
         thread.post(
@@ -113,7 +112,7 @@ class Ours:
         async def writer() -> None:
             for number in left:
                 flow, session = FLOW[number % FLOWS], f"Session {number % SESSIONS}"
-                thread = Thread(thread_id(flow, session))
+                thread = Thread(thread_id(flow, session), owner=OWNER)
                 thread.post(
                     uuid4(),
                     flow=flow,
@@ -157,7 +156,7 @@ class Ours:
 
             async def writer() -> None:
                 for number in left:
-                    thread = Thread(thread_id(uuid4(), str(number)))
+                    thread = Thread(thread_id(uuid4(), str(number)), owner=OWNER)
                     thread.open(flow=FLOW[0], session=str(number), owner=OWNER)
                     saved = await self.store.save(thread, cause=cause())
                     began = time.perf_counter()

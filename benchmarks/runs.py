@@ -17,7 +17,7 @@ import uvloop
 
 from application.ids import thread_id
 from application.ports import SYSTEM, Cause
-from benchmarks._bench import Figure, table, workplace
+from benchmarks._bench import Figure, event_store, table, workplace
 from benchmarks._serving import Client, Load, Server, connected, load
 from benchmarks.append import INSERT, PEER, pgbench
 from domain.kernel import Aggregate, Json
@@ -36,6 +36,7 @@ from projections.daemon import Daemon
 
 CLIENTS = 16
 HEADERS = 1000
+OWNER = uuid4()
 
 
 def two_vertices() -> Json:
@@ -212,7 +213,10 @@ class Bench:
 async def daemon_on(url: str) -> AsyncIterator[tuple[PostgresEventStore, Daemon]]:
     await migrate(url)
     database = await Database.open(url)
-    store, listener = PostgresEventStore(database), Listener(url)
+    store, listener = (
+        event_store(database),
+        Listener(url),
+    )
     await store.start()
     await listener.start()
     daemon = Daemon(database, store, ALL, listener)
@@ -227,13 +231,13 @@ async def daemon_on(url: str) -> AsyncIterator[tuple[PostgresEventStore, Daemon]
 
 
 def project(number: int) -> Aggregate[Any]:
-    return Project.open(uuid4(), owner=uuid4(), name=f"A project {number}")
+    return Project.open(uuid4(), owner=OWNER, name=f"A project {number}")
 
 
 def thread(number: int) -> Aggregate[Any]:
     flow = uuid4()
     opened = Thread(thread_id(flow, str(number)))
-    opened.open(flow=flow, session=str(number), owner=uuid4())
+    opened.open(flow=flow, session=str(number), owner=OWNER)
     return opened
 
 

@@ -38,11 +38,12 @@ from infrastructure.event_store.sealer import Sealer
 from infrastructure.event_store.store import LOGS, PostgresEventStore
 from infrastructure.keyring import Keyring
 from infrastructure.postgres import Database
-from infrastructure.secrets import PostgresContents
+from infrastructure.secrets import PostgresContents, PostgresVault
 from infrastructure.settings import Settings
 from infrastructure.signals.memory import MemorySignals
 from infrastructure.signals.redis import RedisSignals
 from infrastructure.starting import CannotStartError
+from infrastructure.subject_keys import PostgresSubjectKeys
 from projections.all import ALL
 from projections.daemon import Daemon
 from projections.hub import RunHub
@@ -206,12 +207,17 @@ async def _world(settings: Settings, *, serving: bool) -> AsyncIterator[World]:
         except (PoolTimeout, psycopg.OperationalError) as error:
             raise _unreachable(error) from error
         stack.push_async_callback(database.close)
-        contents = PostgresContents(database, keyring, await _blobs(settings, stack))
-        await contents.check()
-        store = PostgresEventStore(database)
+        keys = PostgresSubjectKeys(database, keyring)
+        await keys.check()
+        blobs = await _blobs(settings, stack)
+        contents = PostgresContents(database, keyring, blobs, keys)
+        store = PostgresEventStore(database, keys)
         await store.start()
         stack.push_async_callback(store.stop)
-        world = wired(settings, keyring, database, store, contents)
+        vault = PostgresVault(database, keyring, keys)
+        world = wired(
+            settings, keyring, database, store=store, contents=contents, vault=vault
+        )
         stack.push_async_callback(world.key_uses.close)
         yield world
 

@@ -34,7 +34,7 @@ from application.ports import (
     StoreBusyError,
     StreamNotFoundError,
 )
-from application.ports.refusals import UnreadableEventError
+from application.ports.refusals import SubjectErasedError, UnreadableEventError
 from application.sessions import (
     AutoLoginOffError,
     BadRefreshTokenError,
@@ -72,6 +72,7 @@ SERVER_ERROR = 500
 STATUS: Final[dict[type[DomainError], int]] = {
     NotFoundError: 404,
     StreamNotFoundError: 404,
+    SubjectErasedError: 404,
     NoSuchSessionError: 404,
     ContentMissingError: 404,
     VersionNotFoundError: 404,

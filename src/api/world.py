@@ -115,18 +115,13 @@ def wired(
     settings: Settings,
     keyring: Keyring,
     database: Database,
+    *,
     store: PostgresEventStore,
     contents: PostgresContents,
+    vault: PostgresVault,
 ) -> World:
     """Join everything that needs nothing running beside it."""
-    ports = _Ports(
-        store=store,
-        claims=PostgresClaims(database),
-        ownership=PostgresOwnership(database),
-        canvas=PostgresCanvas(database),
-        vault=PostgresVault(database, keyring),
-        contents=contents,
-    )
+    ports = _ports(database, store, contents=contents, vault=vault)
     components = _components(settings)
     starters = tuple(starter_flows(components))
     drawing = _drawing(ports, database)
@@ -150,12 +145,6 @@ def wired(
         **ports._asdict(),
         **drawing._asdict(),
         **people._asdict(),
-    )
-
-
-def _components(settings: Settings) -> BuiltinComponents:
-    return BuiltinComponents(
-        base_urls=_base_urls(settings), allowed_hosts=settings.allowed_hosts
     )
 
 
@@ -259,6 +248,29 @@ def _users(
         erase=ports.contents.erase,
         vault=ports.vault,
         environ=environ,
+    )
+
+
+def _ports(
+    database: Database,
+    store: PostgresEventStore,
+    *,
+    contents: PostgresContents,
+    vault: PostgresVault,
+) -> _Ports:
+    return _Ports(
+        store=store,
+        claims=PostgresClaims(database),
+        ownership=PostgresOwnership(database),
+        canvas=PostgresCanvas(database),
+        vault=vault,
+        contents=contents,
+    )
+
+
+def _components(settings: Settings) -> BuiltinComponents:
+    return BuiltinComponents(
+        base_urls=_base_urls(settings), allowed_hosts=settings.allowed_hosts
     )
 
 

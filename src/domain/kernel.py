@@ -19,7 +19,12 @@ class Event(msgspec.Struct, frozen=True, kw_only=True, tag_field="$tag"):
 
     Subclasses are named in the past tense and carry an explicit ``tag``. The tag
     is what the store remembers, so a class may move or be renamed; a tag may not.
+
+    ``impersonal`` events say nothing of a person, and must be readable after one was
+    erased: they are stored plain, whoever the stream belongs to.
     """
+
+    impersonal: ClassVar[bool] = False
 
 
 class ContentRef(msgspec.Struct, frozen=True):
@@ -65,6 +70,11 @@ class Aggregate[E: Event](ABC):
         self.id = aggregate_id
         self.version = 0
         self._recorded: list[E] = []
+
+    @property
+    def subject(self) -> UUID | None:
+        """The person whom this is about: with their data key its events are sealed."""
+        return None
 
     @property
     def stored_version(self) -> int:

@@ -19,7 +19,6 @@ from infrastructure.event_store.memory import MemoryEventStore
 from infrastructure.keyring import DataKey, Keyring
 from infrastructure.postgres import Database
 from infrastructure.subject_keys import (
-    MemorySubjectKeys,
     PostgresSubjectKeys,
     SubjectKeys,
 )
@@ -95,18 +94,27 @@ class PostgresContents(Contents):
     _OPEN = """
         SELECT c.id, c.subject, c.sealed, c.address, k.wrapped, k.key_id
         FROM es.contents AS c JOIN es.subject_keys AS k USING (subject)
-        WHERE c.id = ANY(%s)
+        WHERE c.id = ANY(%s) AND k.wrapped <> ''
     """
     _ADDRESSES = """
         SELECT address FROM es.contents WHERE id = ANY(%s) AND address IS NOT NULL
     """
     _ERASE = "DELETE FROM es.contents WHERE subject = %s RETURNING address"
     _ERASE_VAULT = "DELETE FROM es.vault WHERE subject = %s"
-    _ERASE_KEY = "DELETE FROM es.subject_keys WHERE subject = %s"
+    _ERASE_KEY = """
+        INSERT INTO es.subject_keys (subject, wrapped, key_id) VALUES (%s, '', '')
+        ON CONFLICT (subject) DO UPDATE SET wrapped = '', key_id = ''
+    """
 
-    def __init__(self, database: Database, keyring: Keyring, blobs: Blobs) -> None:
+    def __init__(
+        self,
+        database: Database,
+        keyring: Keyring,
+        blobs: Blobs,
+        keys: PostgresSubjectKeys | None = None,
+    ) -> None:
         self._database = database
-        self._keys = PostgresSubjectKeys(database, keyring)
+        self._keys = keys or PostgresSubjectKeys(database, keyring)
         self._blobs = blobs
         self._sealer = _ContentSealer(keyring, self._keys, blobs)
         self._gathered = Gathered(self._open)
@@ -174,12 +182,17 @@ class PostgresVault(Vault):
     _OPEN = """
         SELECT v.id, v.subject, v.kind, v.sealed, k.wrapped, k.key_id
         FROM es.vault AS v JOIN es.subject_keys AS k USING (subject)
-        WHERE v.id = ANY(%s)
+        WHERE v.id = ANY(%s) AND k.wrapped <> ''
     """
 
-    def __init__(self, database: Database, keyring: Keyring) -> None:
+    def __init__(
+        self,
+        database: Database,
+        keyring: Keyring,
+        keys: PostgresSubjectKeys | None = None,
+    ) -> None:
         self._database = database
-        self._keys = PostgresSubjectKeys(database, keyring)
+        self._keys = keys or PostgresSubjectKeys(database, keyring)
 
     @override
     async def seal(self, subject: UUID, kind: str, secret: str) -> Sealed:
@@ -212,7 +225,7 @@ class MemoryContents(Contents):
     ) -> None:
         self._rows = store.content_rows
         self._blobs = blobs
-        self._keys = MemorySubjectKeys(keyring)
+        self._keys = store.keys
         self._sealer = _ContentSealer(keyring, self._keys, blobs)
 
     @override
@@ -222,17 +235,11 @@ class MemoryContents(Contents):
     @override
     async def open(self, ids: Sequence[UUID]) -> dict[UUID, bytes]:
         rows = [self._rows[i] for i in dict.fromkeys(ids) if i in self._rows]
+        keys = await self._keys.of_each({row.subject for row in rows})
         return await self._sealer.opened(
-            [
-                _SealedContent(
-                    row.ref.id,
-                    row.subject,
-                    row.sealed,
-                    row.address,
-                    await self._keys.of(row.subject),
-                )
-                for row in rows
-            ]
+            _SealedContent(row.ref.id, row.subject, row.sealed, row.address, key)
+            for row in rows
+            if (key := keys.get(row.subject)) is not None
         )
 
     @override
@@ -250,9 +257,9 @@ class MemoryContents(Contents):
 class MemoryVault(Vault):
     """Secrets kept by a `MemoryEventStore`."""
 
-    def __init__(self, store: MemoryEventStore, keyring: Keyring) -> None:
+    def __init__(self, store: MemoryEventStore) -> None:
         self._rows = store.vault_rows
-        self._keys = MemorySubjectKeys(keyring)
+        self._keys = store.keys
 
     @override
     async def seal(self, subject: UUID, kind: str, secret: str) -> Sealed:
@@ -261,8 +268,9 @@ class MemoryVault(Vault):
     @override
     async def open(self, ids: Sequence[UUID]) -> dict[UUID, str]:
         rows = [self._rows[i] for i in dict.fromkeys(ids) if i in self._rows]
+        keys = await self._keys.of_each({row.subject for row in rows})
         return _opened_secrets(
-            [(row, await self._keys.of(row.subject)) for row in rows]
+            (row, key) for row in rows if (key := keys.get(row.subject)) is not None
         )
 
 

@@ -186,9 +186,7 @@ class Lab:
         self.contents: MemoryContents = (
             shared.contents if shared else MemoryContents(store, keyring)
         )
-        self.vault: MemoryVault = (
-            shared.vault if shared else MemoryVault(store, keyring)
-        )
+        self.vault: MemoryVault = shared.vault if shared else MemoryVault(store)
         self.signals: MemorySignals = shared.signals if shared else MemorySignals()
         self.hub = RunHub(self.store)
         self.streams = RunStreams(self.hub, self.contents, self.signals, UpToDate())

@@ -31,7 +31,7 @@ class World:
     def __init__(self) -> None:
         keyring = Keyring("a secret for tests, and for tests only")
         self.store = MemoryEventStore()
-        self.vault = MemoryVault(self.store, keyring)
+        self.vault = MemoryVault(self.store)
         self.contents = MemoryContents(self.store, keyring)
         self.permissions = Permissions(self.store.ownership)
         self.documents = Documents(self.store.canvas, self.vault)

@@ -7,7 +7,8 @@ import pytest
 from infrastructure.event_store.memory import MemoryEventStore
 from infrastructure.event_store.store import PostgresEventStore
 from infrastructure.postgres import Database
-from tests.contracts.event_stores import Stored, in_memory, on_postgres
+from infrastructure.subject_keys import PostgresSubjectKeys
+from tests.contracts.event_stores import KEYRING, Stored, in_memory, on_postgres
 
 
 @pytest.fixture(params=["memory", pytest.param("postgres", marks=pytest.mark.server)])
@@ -25,9 +26,10 @@ def stored_in_memory() -> Stored:
 
 @pytest.fixture
 async def stored_in_postgres(database: Database) -> AsyncIterator[Stored]:
-    store = PostgresEventStore(database)
+    keys = PostgresSubjectKeys(database, KEYRING)
+    store = PostgresEventStore(database, keys)
     await store.start()
     try:
-        yield on_postgres(store, database)
+        yield on_postgres(store, database, keys)
     finally:
         await store.stop()

@@ -15,22 +15,29 @@ from application.ports import (
     Cause,
     Claims,
     Content,
+    ContentMissingError,
     EventStore,
     Leases,
     Ownership,
     Sealed,
 )
+from domain.flow.events import FlowDeleted
 from domain.kernel import Aggregate, ContentRef, Event, Log
 from domain.project.events import ProjectOpened, ProjectRenamed
 from domain.thread.events import ThreadOpened, ThreadRenamed
+from infrastructure.blobs.local import LocalBlobs
 from infrastructure.event_store.canvas import PostgresCanvas
 from infrastructure.event_store.claims import PostgresClaims
 from infrastructure.event_store.leases import PostgresLeases
 from infrastructure.event_store.memory import MemoryEventStore
 from infrastructure.event_store.ownership import PostgresOwnership
 from infrastructure.event_store.store import PostgresEventStore
+from infrastructure.keyring import Keyring
 from infrastructure.postgres import Database
+from infrastructure.secrets import PostgresContents
+from infrastructure.subject_keys import PostgresSubjectKeys, SubjectKeys
 
+KEYRING = Keyring("a secret that only tests know, long enough")
 OWNER = UUID(int=7)
 SOMEONE = Actor(user=UUID(int=8))
 
@@ -86,6 +93,52 @@ class Talk(Aggregate[Event]):
             self.names.append(event.session)
 
 
+class Diary(Named):
+    """It has names too, and belongs to somebody."""
+
+    def __init__(self, aggregate_id: UUID, *, of: UUID = OWNER) -> None:
+        super().__init__(aggregate_id)
+        self.of = of
+
+    @property
+    @override
+    def subject(self) -> UUID:
+        return self.of
+
+    @classmethod
+    def kept(cls, *names: str, of: UUID = OWNER) -> "Diary":
+        diary = cls(uuid4(), of=of)
+        for name in names:
+            diary.call(name)
+        return diary
+
+    def burn(self) -> None:
+        self._record(FlowDeleted())
+
+    @override
+    def _apply(self, event: Event) -> None:
+        super()._apply(event)
+        if isinstance(event, ProjectOpened):
+            self.of = event.owner
+
+    @override
+    def call(self, name: str) -> None:
+        self._record(
+            ProjectRenamed(name=name)
+            if self.version
+            else ProjectOpened(owner=self.of, name=name)
+        )
+
+
+class Letters(Talk):
+    """What somebody says, and whose it is before it was ever loaded."""
+
+    @property
+    @override
+    def subject(self) -> UUID:
+        return OWNER
+
+
 class Stored(msgspec.Struct, frozen=True):
     """
     An event store and all that is kept beside it.
@@ -101,6 +154,9 @@ class Stored(msgspec.Struct, frozen=True):
     contents: Callable[[], Awaitable[dict[UUID, Content]]]
     secrets: Callable[[], Awaitable[dict[UUID, Sealed]]]
     cut: Callable[[UUID, int], Awaitable[None]]
+    keys: SubjectKeys
+    erase: Callable[[UUID], Awaitable[None]]
+    states: Callable[[], Awaitable[list[bytes]]]
     heard: list[tuple[str, int]]
 
 
@@ -135,8 +191,17 @@ def in_memory(store: MemoryEventStore) -> Stored:
         rows = store._streams["runs", stream]
         rows[:] = [row for row in rows if row.version != version]
 
+    async def erase(subject: UUID) -> None:
+        store.keys.destroy(subject)
+
+    async def states() -> list[bytes]:
+        return [row.encoded.state for log in store._logs.values() for row in log]
+
     stored = Stored(
         store=store,
+        keys=store.keys,
+        erase=erase,
+        states=states,
         claims=store.claims,
         ownership=store.ownership,
         leases=store.leases,
@@ -161,7 +226,18 @@ async def _cut(dsn: str, stream: UUID, version: int) -> None:
         )
 
 
-def on_postgres(store: PostgresEventStore, database: Database) -> Stored:
+async def _states(database: Database) -> list[bytes]:
+    async with database.pool.connection() as connection:
+        rows = await connection.execute(
+            "SELECT state FROM es.core_events"
+            " UNION ALL SELECT state FROM es.runs_events"
+        )
+        return [state for (state,) in await rows.fetchall()]
+
+
+def on_postgres(
+    store: PostgresEventStore, database: Database, keys: PostgresSubjectKeys
+) -> Stored:
     async def contents() -> dict[UUID, Content]:
         async with database.pool.connection() as connection:
             rows = await connection.execute(
@@ -181,6 +257,9 @@ def on_postgres(store: PostgresEventStore, database: Database) -> Stored:
 
     stored = Stored(
         store=store,
+        keys=keys,
+        erase=PostgresContents(database, KEYRING, NoBlobs(), keys).erase,
+        states=lambda: _states(database),
         claims=PostgresClaims(database),
         ownership=PostgresOwnership(database),
         leases=PostgresLeases(database),
@@ -194,3 +273,14 @@ def on_postgres(store: PostgresEventStore, database: Database) -> Stored:
         lambda log, at: stored.heard.append((log, at.core or at.runs))
     )
     return stored
+
+
+class NoBlobs(LocalBlobs):
+    """Where nothing may be looked for."""
+
+    def __init__(self) -> None:
+        pass
+
+    @override
+    async def get(self, address: str) -> bytes:
+        raise ContentMissingError(address)

@@ -18,7 +18,8 @@ from application.ports import (
     StreamNotFoundError,
 )
 from domain.project.events import ProjectOpened, ProjectRenamed
-from infrastructure.event_store.command import MAX_EVENT_BYTES, MixedLogsError
+from infrastructure.event_store.command import MixedLogsError
+from infrastructure.event_store.sealing import MAX_EVENT_BYTES
 from tests.contracts.event_stores import (
     OWNER,
     SOMEONE,

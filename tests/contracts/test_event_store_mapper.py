@@ -104,7 +104,7 @@ async def test_an_unreadable_event_stops_its_aggregate_but_no_reader() -> None:
     store = MemoryEventStore()
     named = Named.called("a", "b")
     await store.save(named, cause=because())
-    store._mapper = MAPPER
+    store._mapper.mapper = MAPPER
 
     with pytest.raises(UnknownTagError):
         await store.load(Named, named.id)

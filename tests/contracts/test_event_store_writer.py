@@ -21,7 +21,15 @@ from infrastructure.event_store.statements import LOCK_KEYS
 from infrastructure.event_store.store import PostgresEventStore
 from infrastructure.event_store.writer import Limits, OutcomeUnknownError
 from infrastructure.postgres import Database
-from tests.contracts.event_stores import Named, Talk, because, content
+from infrastructure.subject_keys import PostgresSubjectKeys
+from tests.contracts.event_stores import (
+    KEYRING,
+    Letters,
+    Named,
+    Talk,
+    because,
+    content,
+)
 
 pytestmark = pytest.mark.server
 
@@ -30,7 +38,8 @@ pytestmark = pytest.mark.server
 async def opened(
     database: Database, limits: Limits | None = None
 ) -> AsyncIterator[PostgresEventStore]:
-    store = PostgresEventStore(database, limits=limits)
+    keys = PostgresSubjectKeys(database, KEYRING)
+    store = PostgresEventStore(database, keys, limits=limits)
     await store.start()
     try:
         yield store
@@ -221,15 +230,16 @@ async def test_a_lost_connection_is_made_again_unnoticed(database: Database) -> 
         assert (await store.load(Named, named.id)).names == ["a", "b"]
 
 
+@pytest.mark.parametrize("kind", [Talk, Letters])
 async def test_a_connection_lost_in_the_commit_stores_exactly_once(
-    database: Database,
+    database: Database, kind: type[Talk]
 ) -> None:
     async with opened(database) as store:
-        talk = Talk.opened()
+        talk = kind.opened()
         await store.save(talk, cause=because())
 
         async def say(word: str) -> None:
-            blind = Talk(talk.id)
+            blind = kind(talk.id)
             blind.say(word)
             await store.save(anywhere=[blind], cause=because())
 
@@ -249,7 +259,7 @@ async def test_a_connection_lost_in_the_commit_stores_exactly_once(
 
         await asyncio.gather(cut(), *(talk_on(person) for person in range(8)))
 
-        names = (await store.load(Talk, talk.id)).names[1:]
+        names = (await store.load(kind, talk.id)).names[1:]
         assert len(names) == len(set(names)) == 200
 
 

@@ -1,18 +1,24 @@
 """A log that we wrote is read by the library's own Application."""
 
-from collections.abc import Callable, Iterator
-from uuid import uuid4
+from collections.abc import Iterator
+from functools import partial
+from typing import Protocol
+from uuid import UUID, uuid4
 
 import pytest
 from eventsourcing.application import AggregateNotFoundError
-from eventsourcing.persistence import Notification
+from eventsourcing.persistence import Notification, StoredEvent
 
 from domain.kernel import Log
 from domain.project.project import Project
 from infrastructure.event_store.mapper import MsgspecMapper
+from infrastructure.event_store.sealing import Keys
+from infrastructure.event_store.sealing import Stored as Sealed
+from infrastructure.event_store.sealing import opened as opened_state
 from tests.contracts.event_stores import Named, Stored, Talk, because
 from tests.contracts.library_readers import (
     Envelope,
+    Opening,
     Reading,
     make_views,
     projector_of,
@@ -21,7 +27,11 @@ from tests.servers import Addresses
 
 pytestmark = pytest.mark.server
 
-type Opened = Callable[[Log], Reading]
+
+class Opened(Protocol):
+    """Opens a log for the library."""
+
+    def __call__(self, log: Log, opening: Opening | None = None) -> Reading: ...
 
 
 @pytest.fixture
@@ -29,14 +39,25 @@ def reading(database_addresses: Addresses) -> Iterator[Opened]:
     make_views(database_addresses)
     opened: list[Reading] = []
 
-    def read(log: Log) -> Reading:
-        app = Reading(database_addresses.dsn, log, mapper=MsgspecMapper())
+    def read(log: Log, opening: Opening | None = None) -> Reading:
+        app = Reading(
+            database_addresses.dsn, log, mapper=MsgspecMapper(), opening=opening
+        )
         opened.append(app)
         return app
 
     yield read
     for app in opened:
         app.close()
+
+
+def open_sealed(keys: Keys, subject: UUID, event: StoredEvent) -> bytes:
+    tag, schema_version, _ = event.topic.split("/")
+    assert isinstance(event.originator_id, UUID)
+    sealed = Sealed(tag, int(schema_version), event.state, subject)
+    state = opened_state(sealed, keys, stream=event.originator_id)
+    assert state is not None
+    return state
 
 
 def everything(app: Reading, *, start: int) -> list[Notification]:
@@ -79,7 +100,8 @@ async def test_the_library_makes_our_aggregates(
     talk = Talk.opened()
     talk.say("more")
     await store.save(talk, cause=because())
-    core, runs = reading("core"), reading("runs")
+    keys = await stored_in_postgres.keys.of_each([project.owner])
+    core, runs = reading("core", partial(open_sealed, keys)), reading("runs")
 
     whole = core.repository.get(project.id, projector_func=projector_of(Project))
     early = core.repository.get(

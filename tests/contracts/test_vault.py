@@ -3,13 +3,13 @@
 import asyncio
 import os
 from pathlib import Path
-from typing import override
 from uuid import UUID, uuid4
 
 import msgspec
 import pytest
 
-from application.ports import Attached, Content, ContentMissingError, Sealed
+from application.ports import Attached, Content, Sealed
+from application.ports.refusals import SubjectErasedError
 from infrastructure.blobs.local import LocalBlobs
 from infrastructure.event_store.memory import MemoryEventStore
 from infrastructure.keyring import Keyring, SealBrokenError, WrongKeyError
@@ -21,9 +21,8 @@ from infrastructure.secrets import (
     PostgresContents,
     PostgresVault,
 )
-from tests.contracts.event_stores import Named, Stored, because
+from tests.contracts.event_stores import KEYRING, Named, NoBlobs, Stored, because
 
-KEYRING = Keyring("a secret that only tests know, long enough")
 ANNA, BERT = UUID(int=1), UUID(int=2)
 
 
@@ -52,7 +51,7 @@ def sealing(request: pytest.FixtureRequest, stored: Stored, tmp_path: Path) -> S
     blobs = LocalBlobs(tmp_path)
     if isinstance(stored.store, MemoryEventStore):
         contents = MemoryContents(stored.store, KEYRING, blobs)
-        return Sealing(stored, contents, MemoryVault(stored.store, KEYRING), blobs)
+        return Sealing(stored, contents, MemoryVault(stored.store), blobs)
     database = request.getfixturevalue("database")
     return Sealing(
         stored,
@@ -228,24 +227,28 @@ async def test_who_is_erased_cannot_be_read_even_from_a_backup(
     assert list(await contents.open([annas.ref.id, berts.ref.id])) == [berts.ref.id]
     assert len([path for path in tmp_path.rglob("*") if path.is_file()]) == 1
     async with database.pool.connection() as connection:
-        rows = await connection.execute("SELECT subject FROM es.subject_keys")
-        assert await rows.fetchall() == [(BERT,)]
+        rows = await connection.execute(
+            "SELECT subject, wrapped = '' FROM es.subject_keys ORDER BY subject"
+        )
+        assert await rows.fetchall() == [(ANNA, True), (BERT, False)]
 
 
 @pytest.mark.server
-async def test_what_an_earlier_key_sealed_is_left_out_not_broken(
-    stored_in_postgres: Stored, contents: PostgresContents
+async def test_who_is_erased_never_gets_a_key_again(
+    stored_in_postgres: Stored, database: Database, contents: PostgresContents
 ) -> None:
-    old = await contents.seal(ANNA, b"sealed before the erasure")
+    elsewhere = PostgresContents(database, KEYRING, NoBlobs())
+    late = await elsewhere.seal(ANNA, b"sealed before the erasure, saved after it")
     await contents.erase(ANNA)
-    new = await contents.seal(ANNA, b"sealed after it")
-    await stored_in_postgres.store.save(
-        Named.called("a"), cause=because(), attached=Attached(contents=[old, new])
-    )
 
-    opened = await contents.open([old.ref.id, new.ref.id])
+    with pytest.raises(SubjectErasedError):
+        await contents.seal(ANNA, b"hello")
+    with pytest.raises(SubjectErasedError):
+        await stored_in_postgres.store.save(
+            Named.called("a"), cause=because(), attached=Attached(contents=[late])
+        )
 
-    assert opened == {new.ref.id: b"sealed after it"}
+    assert await stored_in_postgres.contents() == {}
 
 
 @pytest.mark.server
@@ -262,14 +265,3 @@ async def test_blobs_of_forgotten_contents_can_be_discarded(
 
     assert addresses == [content.address]
     assert [path for path in tmp_path.rglob("*") if path.is_file()] == []
-
-
-class NoBlobs(LocalBlobs):
-    """Where nothing may be looked for."""
-
-    def __init__(self) -> None:
-        pass
-
-    @override
-    async def get(self, address: str) -> bytes:
-        raise ContentMissingError(address)

@@ -6,7 +6,9 @@ import pytest
 
 from infrastructure.event_store.memory import MemoryEventStore
 from infrastructure.event_store.store import PostgresEventStore
+from infrastructure.keyring import Keyring
 from infrastructure.postgres import Database
+from infrastructure.subject_keys import PostgresSubjectKeys
 from tests.projections.journal import Journal
 
 
@@ -17,7 +19,8 @@ def journal(database: Database) -> Journal:
 
 @pytest.fixture
 async def stored_journal(database: Database) -> AsyncIterator[Journal]:
-    store = PostgresEventStore(database)
+    keys = PostgresSubjectKeys(database, Keyring("a secret that only tests know"))
+    store = PostgresEventStore(database, keys)
     await store.start()
     yield Journal(store, database)
     await store.stop()

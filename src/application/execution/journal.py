@@ -154,7 +154,8 @@ class Journal:
             raise RunTakenError(self.run_id) from None
         contents = (*attached.contents, *entry.contents)
         await self._patiently(
-            msgspec.structs.replace(attached, contents=contents), _said(entry.posts)
+            msgspec.structs.replace(attached, contents=contents),
+            _said(entry.posts, owner=self._run.owner),
         )
         self._sure = True
 
@@ -193,8 +194,9 @@ class Journal:
             raise CancelAskedError(self.run_id)
 
 
-def _said(posts: Sequence[Post]) -> list[Thread]:
+def _said(posts: Sequence[Post], *, owner: UUID) -> list[Thread]:
     threads: dict[UUID, Thread] = {}
     for post in posts:
-        post.decide(threads.setdefault(post.thread, Thread(post.thread)))
+        thread = threads.setdefault(post.thread, Thread(post.thread, owner=owner))
+        post.decide(thread)
     return list(threads.values())

@@ -208,9 +208,8 @@ class EventStore(Protocol):
         All aggregates of one save live in one log. Those in *anywhere* append after
         whatever their stream holds by then, instead of expecting a version.
 
-        Raise `ConcurrencyError` if a stream has moved on, `ClaimTakenError` if a
-        name is taken, `IdempotencyKeyReusedError`, `EventTooLargeError` or
-        `StoreBusyError`; then nothing of it was stored.
+        Raise `ConcurrencyError`, `ClaimTakenError`, `SubjectErasedError`,
+        `IdempotencyKeyReusedError`, `EventTooLargeError` or `StoreBusyError`.
         """
         ...
 

@@ -5,3 +5,7 @@ from domain.kernel import DomainError
 
 class UnreadableEventError(DomainError):
     """The log holds an event that this server cannot read."""
+
+
+class SubjectErasedError(DomainError):
+    """The person whom this belongs to has been erased."""

@@ -1,6 +1,6 @@
 """What can have happened to a flow: every edit of its document, and its settings."""
 
-from typing import Literal
+from typing import ClassVar, Literal
 from uuid import UUID
 
 import msgspec
@@ -168,9 +168,11 @@ class McpExposureChanged(
 class BuildsCleared(Event, frozen=True, kw_only=True, tag="flow.builds_cleared"):
     """Somebody cleared the outputs that earlier runs left on the canvas."""
 
+    impersonal: ClassVar[bool] = True
+
 
 class FlowDeleted(Event, frozen=True, kw_only=True, tag="flow.deleted"):
-    pass
+    impersonal: ClassVar[bool] = True
 
 
 type FlowEvent = (

@@ -77,6 +77,11 @@ class Flow(Aggregate[FlowEvent]):
         self.action_description: str | None = None
         self.deleted = False
 
+    @property
+    @override
+    def subject(self) -> UUID:
+        return self.owner
+
     @classmethod
     def create(
         cls, flow_id: UUID, *, owner: UUID, project: UUID, name: str, **settings: Any

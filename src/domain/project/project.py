@@ -38,6 +38,11 @@ class Project(Aggregate[ProjectEvent]):
         self.parent: UUID | None = None
         self.deleted = False
 
+    @property
+    @override
+    def subject(self) -> UUID:
+        return self.owner
+
     @classmethod
     def open(
         cls,

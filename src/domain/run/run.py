@@ -66,6 +66,11 @@ class Run(Aggregate[RunEvent]):
         """Whether the run has come to its end."""
         return self.status not in ("requested", "claimed")
 
+    @property
+    @override
+    def subject(self) -> UUID:
+        return self.owner
+
     @classmethod
     def request(
         cls,

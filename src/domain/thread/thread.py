@@ -31,8 +31,9 @@ class Thread(Aggregate[ThreadEvent]):
     """
     One chat session of a flow.
 
-    `post` needs nothing of what came before, so a thread that was not loaded may
-    post: such an event is stored after whatever the stream holds by then.
+    `post` needs nothing of what came before but whose thread it is, so one that was
+    not loaded may post: such an event is stored after whatever the stream holds by
+    then.
     """
 
     log: ClassVar[Log] = "runs"
@@ -40,12 +41,19 @@ class Thread(Aggregate[ThreadEvent]):
     flow: UUID
     owner: UUID
 
-    def __init__(self, aggregate_id: UUID) -> None:
+    def __init__(self, aggregate_id: UUID, *, owner: UUID | None = None) -> None:
         super().__init__(aggregate_id)
+        if owner is not None:
+            self.owner = owner
         self.session = ""
         self.opened = False
         self.deleted = False
         self.messages: dict[UUID, ContentRef] = {}
+
+    @property
+    @override
+    def subject(self) -> UUID:
+        return self.owner
 
     def open(self, *, flow: UUID, session: str, owner: UUID) -> None:
         """Begin the session, under a name that the caller has claimed."""

@@ -1,7 +1,7 @@
 """What can have happened to a user, their keys and their variables."""
 
 from datetime import datetime
-from typing import Literal
+from typing import ClassVar, Literal
 from uuid import UUID
 
 import msgspec
@@ -85,7 +85,7 @@ class VariableRemoved(Event, frozen=True, kw_only=True, tag="user.variable_remov
 
 
 class UserErased(Event, frozen=True, kw_only=True, tag="user.erased"):
-    pass
+    impersonal: ClassVar[bool] = True
 
 
 type UserEvent = (

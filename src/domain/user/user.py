@@ -96,6 +96,11 @@ class User(Aggregate[UserEvent]):
         self.api_keys: dict[UUID, ApiKey] = {}
         self.variables: dict[UUID, Variable] = {}
 
+    @property
+    @override
+    def subject(self) -> UUID:
+        return self.id
+
     @classmethod
     def register(
         cls, user_id: UUID, *, username: str, active: bool, superuser: bool = False

@@ -14,6 +14,7 @@ from application.ports import (
     Position,
     Saved,
 )
+from application.ports.refusals import SubjectErasedError
 from domain.kernel import DomainError, Log
 from infrastructure.event_store.attachments import ATTACHING, claim_rows
 from infrastructure.event_store.command import Command, position_in
@@ -108,6 +109,11 @@ def _examination(numbered: Sequence[tuple[Int4, Command]]) -> dict[str, list[Any
         for part in command.parts
         if part.expected is not None
     ]
+    sealing = [
+        (number, subject)
+        for number, command in numbered
+        for subject in command.subjects()
+    ]
     claiming, releasing = (
         [
             (number, *row)
@@ -118,6 +124,7 @@ def _examination(numbered: Sequence[tuple[Int4, Command]]) -> dict[str, list[Any
     )
     return {
         **_named(("keyed", "ids", "actors", "hashes"), keyed),
+        **_named(("sealing", "subjects"), sealing),
         **_named(("expecting", "streams", "expected"), expecting),
         **_named(("claiming", "kinds", "keys", "holders"), claiming),
         **_named(("releasing", "free_kinds", "free_keys", "free_holders"), releasing),
@@ -135,6 +142,7 @@ def _rows(numbered: Sequence[tuple[Int4, Command]]) -> list[tuple[Any, ...]]:
             Int2(event.schema_version),
             event.state,
             command.metadata,
+            event.subject,
         )
         for number, command in numbered
         for part in command.parts
@@ -172,6 +180,8 @@ def _outcomes(
                 refusals[number] = Saved(at, answer, repeated=True)
             case "reused":
                 refusals[number] = IdempotencyKeyReusedError()
+            case "erased":
+                refusals.setdefault(number, SubjectErasedError())
             case "moved":
                 refusals.setdefault(number, ConcurrencyError())
             case "taken":

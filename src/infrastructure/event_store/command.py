@@ -6,11 +6,10 @@ from uuid import UUID
 
 import msgspec
 
-from application.ports import Attached, Cause, EventTooLargeError, Position
+from application.ports import Attached, Cause, Position
 from domain.kernel import Aggregate, Log
-from infrastructure.event_store.mapper import Encoded, MsgspecMapper
+from infrastructure.event_store.sealing import Keys, SealingMapper, Stored
 
-MAX_EVENT_BYTES = 16 * 1024 * 1024
 NOBODY = UUID(int=0)
 """Stands for the system where a column must not be empty."""
 NOTHING_ATTACHED = Attached()
@@ -27,7 +26,7 @@ class Part(msgspec.Struct, frozen=True):
 
     stream: UUID
     expected: int | None
-    events: tuple[Encoded, ...]
+    events: tuple[Stored, ...]
 
 
 class Command(msgspec.Struct, frozen=True, kw_only=True):
@@ -45,6 +44,14 @@ class Command(msgspec.Struct, frozen=True, kw_only=True):
     def actor(self) -> UUID:
         """Whose command ids these are: two people may choose the same one."""
         return self.cause.actor.user or NOBODY
+
+    def subjects(self) -> set[UUID]:
+        """Name everybody with whose key something in it is sealed."""
+        attached = self.attached
+        every = {event.subject for part in self.parts for event in part.events}
+        every.update(content.subject for content in attached.contents)
+        every.update(secret.subject for secret in attached.secrets)
+        return {subject for subject in every if subject is not None}
 
     @property
     def empty(self) -> bool:
@@ -72,8 +79,9 @@ class Command(msgspec.Struct, frozen=True, kw_only=True):
 
 
 def compose(
-    mapper: MsgspecMapper,
+    mapper: SealingMapper,
     *,
+    keys: Keys,
     expecting: Sequence[Aggregate[Any]],
     anywhere: Sequence[Aggregate[Any]],
     cause: Cause,
@@ -86,8 +94,16 @@ def compose(
     if len(logs) > 1 or len({aggregate.id for aggregate in every}) < len(every):
         raise MixedLogsError([type(aggregate).__name__ for aggregate in every])
     parts = tuple(
-        [_part(mapper, one, one.stored_version) for one in expecting if one.recorded]
-        + [_part(mapper, one, None) for one in anywhere if one.recorded]
+        [
+            Part(one.id, one.stored_version, mapper.encoded(one, keys))
+            for one in expecting
+            if one.recorded
+        ]
+        + [
+            Part(one.id, None, mapper.encoded(one, keys))
+            for one in anywhere
+            if one.recorded
+        ]
     )
     attached = attached or NOTHING_ATTACHED
     metadata = metadata_of(cause)
@@ -135,16 +151,6 @@ def read_metadata(metadata: bytes) -> Mapping[str, Any]:
 def position_in(log: Log, position: int) -> Position:
     """Return *position* of *log* as a place in both."""
     return Position(core=position) if log == "core" else Position(runs=position)
-
-
-def _part(
-    mapper: MsgspecMapper, aggregate: Aggregate[Any], expected: int | None
-) -> Part:
-    events = tuple(mapper.encode(event) for event in aggregate.recorded)
-    for event in events:
-        if len(event.state) > MAX_EVENT_BYTES:
-            raise EventTooLargeError(f"{event.tag}, {len(event.state)} bytes")
-    return Part(aggregate.id, expected, events)
 
 
 def _size(parts: tuple[Part, ...], metadata: bytes, attached: Attached) -> int:

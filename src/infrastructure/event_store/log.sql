@@ -12,6 +12,11 @@ WITH repeated AS (
          AS i(cmd, id, actor, hash)
     JOIN es.commands c ON c.command_id = i.id AND c.actor = i.actor
     WHERE c.log = '$log' OR c.request_hash <> i.hash
+), erased AS (
+    SELECT i.cmd
+    FROM unnest(%(sealing)b::int[], %(subjects)b::uuid[]) AS i(cmd, subject)
+    JOIN es.subject_keys k ON k.subject = i.subject
+    WHERE k.wrapped = ''
 ), moved AS (
     SELECT i.cmd
     FROM unnest(%(expecting)b::int[], %(streams)b::uuid[], %(expected)b::bigint[])
@@ -32,6 +37,7 @@ WITH repeated AS (
         WHERE r.cmd = i.cmd AND r.kind = i.kind AND r.key = i.key AND r.holder = c.holder)
 ), verdicts AS (
     SELECT cmd, verdict, NULL::bigint AS nth, answer, position FROM repeated
+    UNION ALL SELECT cmd, 'erased', NULL, NULL, NULL FROM erased
     UNION ALL SELECT cmd, 'moved', NULL, NULL, NULL FROM moved
     UNION ALL SELECT cmd, 'taken', nth, NULL, NULL FROM taken
 ), refused AS (
@@ -43,14 +49,14 @@ FROM refused LEFT JOIN verdicts v ON true
 -- name: append
 -- Appends in the order given, drawing positions under the log's lock. Where no
 -- version is expected, events follow what the stream holds by now.
-INSERT INTO es.$log_events (originator_id, originator_version, topic, schema_version, state, metadata)
+INSERT INTO es.$log_events (originator_id, originator_version, topic, schema_version, state, metadata, subject)
 SELECT i.stream,
        i.nth + coalesce(i.expected, (
            SELECT e.originator_version FROM es.$log_events e WHERE e.originator_id = i.stream
            ORDER BY e.originator_version DESC LIMIT 1), 0),
-       i.topic, i.schema_version, i.state, i.metadata
-FROM unnest(%b::int[], %b::uuid[], %b::bigint[], %b::bigint[], %b::text[], %b::smallint[], %b::bytea[], %b::bytea[])
-     WITH ORDINALITY AS i(cmd, stream, expected, nth, topic, schema_version, state, metadata, place)
+       i.topic, i.schema_version, i.state, i.metadata, i.subject
+FROM unnest(%b::int[], %b::uuid[], %b::bigint[], %b::bigint[], %b::text[], %b::smallint[], %b::bytea[], %b::bytea[], %b::uuid[])
+     WITH ORDINALITY AS i(cmd, stream, expected, nth, topic, schema_version, state, metadata, subject, place)
 WHERE $admitted
 ORDER BY i.place
 RETURNING originator_id, notification_id
@@ -75,22 +81,22 @@ JOIN es.$log_events e ON e.originator_id = i.stream
 GROUP BY i.cmd
 
 -- name: read_stream
-SELECT originator_id, originator_version, notification_id, recorded_at, topic, schema_version, state, metadata
+SELECT originator_id, originator_version, notification_id, recorded_at, topic, schema_version, state, metadata, subject
 FROM es.$log_events WHERE originator_id = %(stream)s AND originator_version > %(after)s
 ORDER BY originator_version LIMIT %(limit)s
 
 -- name: read_log
-SELECT originator_id, originator_version, notification_id, recorded_at, topic, schema_version, state, metadata
+SELECT originator_id, originator_version, notification_id, recorded_at, topic, schema_version, state, metadata, subject
 FROM es.$log_events WHERE notification_id > %(after)s
 ORDER BY notification_id LIMIT %(limit)s
 
 -- name: read_places
-SELECT originator_id, originator_version, notification_id, recorded_at, topic, schema_version, state, metadata
+SELECT originator_id, originator_version, notification_id, recorded_at, topic, schema_version, state, metadata, subject
 FROM es.$log_events WHERE notification_id = ANY(%(places)s)
 ORDER BY array_position(%(places)s, notification_id)
 
 -- name: replay
-SELECT originator_version, topic, schema_version, state
+SELECT topic, schema_version, state, subject, originator_version
 FROM es.$log_events
 WHERE originator_id = %(stream)s AND originator_version > %(after)s AND originator_version <= %(upto)s
 ORDER BY originator_version LIMIT %(limit)s

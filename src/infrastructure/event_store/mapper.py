@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Mapping, Sequence
 from typing import NamedTuple
+from uuid import UUID
 
 import msgspec
 
@@ -36,8 +37,19 @@ class UnreadableEvent(Event, frozen=True, kw_only=True, tag="store.unreadable"):
     reason: str
 
 
+class ErasedEvent(Event, frozen=True, kw_only=True, tag="store.erased"):
+    """
+    Stands in a read for an event of somebody who was erased; it is never stored.
+
+    That it happened, when and in which stream, is all that is left of it.
+    """
+
+    event_tag: str
+    subject: UUID
+
+
 class Encoded(NamedTuple):
-    """An event as it is stored."""
+    """An event as bytes, not sealed yet."""
 
     tag: str
     schema_version: int

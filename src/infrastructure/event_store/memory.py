@@ -29,6 +29,7 @@ from application.ports import (
     Sealed,
     StreamNotFoundError,
 )
+from application.ports.refusals import SubjectErasedError
 from domain.kernel import Aggregate, Json, Log
 from infrastructure.event_store.command import (
     NOBODY,
@@ -38,7 +39,9 @@ from infrastructure.event_store.command import (
     read_metadata,
     settle,
 )
-from infrastructure.event_store.mapper import Encoded, MsgspecMapper
+from infrastructure.event_store.mapper import MsgspecMapper
+from infrastructure.event_store.sealing import SealingMapper, Stored
+from infrastructure.subject_keys import MemorySubjectKeys
 
 TAKEN_LIMIT = 10_000
 
@@ -48,7 +51,7 @@ class _Row(msgspec.Struct, frozen=True):
     version: int
     position: int
     at: datetime
-    encoded: Encoded
+    encoded: Stored
     metadata: bytes
 
 
@@ -143,7 +146,8 @@ class MemoryEventStore(EventStore):
         self.content_rows: dict[UUID, Content] = {}
         self.vault_rows: dict[UUID, Sealed] = {}
         self.on_append: list[Callable[[Log, Position], None]] = []
-        self._mapper = mapper or MsgspecMapper()
+        self.keys = MemorySubjectKeys()
+        self._mapper = SealingMapper(mapper, self.keys)
         self._logs: dict[Log, list[_Row]] = {"core": [], "runs": []}
         self._streams: dict[tuple[Log, UUID], list[_Row]] = {}
         self._answered: dict[tuple[UUID, UUID], dict[Log, _Answered]] = {}
@@ -170,8 +174,9 @@ class MemoryEventStore(EventStore):
         if not rows:
             raise StreamNotFoundError(aggregate_id)
         aggregate = kind(aggregate_id)
-        aggregate.replay(*(self._mapper.decode(*row.encoded) for row in rows))
-        aggregate.version = rows[-1].version
+        rows_of = [(*row.encoded, row.version) for row in rows]
+        if not await self._mapper.replay(aggregate, rows_of):
+            raise StreamNotFoundError(aggregate_id)
         return aggregate
 
     @override
@@ -185,6 +190,7 @@ class MemoryEventStore(EventStore):
     ) -> Saved:
         command = compose(
             self._mapper,
+            keys=await self._mapper.keys_to_seal((*aggregates, *anywhere)),
             expecting=aggregates,
             anywhere=anywhere,
             cause=cause,
@@ -217,30 +223,32 @@ class MemoryEventStore(EventStore):
         self, log: Log, stream: UUID, *, after: int = 0, limit: int = 1000
     ) -> list[Recorded]:
         later = (row for row in self._stream(log, stream) if row.version > after)
-        rows = islice(later, limit)
-        return [self._recorded(log, row) for row in rows]
+        return await self._recorded(log, list(islice(later, limit)))
 
     @override
     async def read_log(
         self, log: Log, *, after: int = 0, limit: int = 1000
     ) -> list[Recorded]:
-        rows = self._logs[log][after : after + limit]
-        return [self._recorded(log, row) for row in rows]
+        return await self._recorded(log, self._logs[log][after:][:limit])
 
     @override
     async def head(self) -> Position:
         return Position(len(self._logs["core"]), len(self._logs["runs"]))
 
-    def _recorded(self, log: Log, row: _Row) -> Recorded:
-        return Recorded(
-            log=log,
-            stream=row.stream,
-            version=row.version,
-            position=row.position,
-            at=row.at,
-            event=self._mapper.read(*row.encoded),
-            metadata=read_metadata(row.metadata),
-        )
+    async def _recorded(self, log: Log, rows: Sequence[_Row]) -> list[Recorded]:
+        keys = await self._mapper.keys_to_open({row.encoded.subject for row in rows})
+        return [
+            Recorded(
+                log=log,
+                stream=row.stream,
+                version=row.version,
+                position=row.position,
+                at=row.at,
+                event=self._mapper.read(row.stream, row.encoded, keys),
+                metadata=read_metadata(row.metadata),
+            )
+            for row in rows
+        ]
 
     def _stream(self, log: Log, stream: UUID) -> list[_Row]:
         return self._streams.get((log, stream), [])
@@ -255,6 +263,8 @@ class MemoryEventStore(EventStore):
         return before[command.log].saved if command.log in before else None
 
     def _check(self, command: Command) -> None:
+        if any(self.keys.erased(subject) for subject in command.subjects()):
+            raise SubjectErasedError
         for part in command.parts:
             current = _version_of(self._stream(command.log, part.stream))
             if part.expected is not None and part.expected != current:

@@ -21,6 +21,9 @@ SELECT pg_advisory_xact_lock(%(key)s)
 SELECT coalesce((SELECT max(notification_id) FROM es.core_events), 0),
        coalesce((SELECT max(notification_id) FROM es.runs_events), 0)
 
+-- name: feature
+SELECT EXISTS (SELECT FROM es.features WHERE name = %(name)s)
+
 -- name: answered
 SELECT log, request_hash, answer, position FROM es.commands
 WHERE command_id = %(id)s AND actor = %(actor)s

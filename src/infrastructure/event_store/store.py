@@ -1,6 +1,7 @@
 """The event store on PostgreSQL: two logs, a writer each, and reads by the pool."""
 
 import logging
+import time
 from collections.abc import Callable, Sequence
 from datetime import datetime
 from functools import partial
@@ -30,9 +31,11 @@ from infrastructure.event_store.command import (
 )
 from infrastructure.event_store.mapper import MsgspecMapper
 from infrastructure.event_store.notifier import Notifier
+from infrastructure.event_store.sealing import NO_KEYS, Keys, SealingMapper, Stored
 from infrastructure.event_store.statements import SESSION, STATEMENTS
 from infrastructure.event_store.writer import Limits, Writer
 from infrastructure.postgres import Database
+from infrastructure.subject_keys import SubjectKeys
 
 logger = logging.getLogger(__name__)
 
@@ -42,6 +45,10 @@ ALL = 2**63 - 1
 """A version beyond every stream's end."""
 ANSWERS_KEPT_DAYS = 7
 """How long a repeat of a command gets its first answer."""
+SEALED_STATES = "sealed_states"
+"""The feature of a database on which no server runs that could not open them."""
+LOOKED_AGAIN = 30.0
+"""Seconds between two looks whether that has come to be so."""
 LOGS: tuple[Log, ...] = ("core", "runs")
 
 
@@ -55,13 +62,16 @@ class PostgresEventStore(EventStore):
     def __init__(
         self,
         database: Database,
+        keys: SubjectKeys | None = None,
         *,
         mapper: MsgspecMapper | None = None,
         limits: Limits | None = None,
     ) -> None:
         self.on_append: list[Callable[[Log, Position], None]] = []
         self._pool = database.pool
-        self._mapper = mapper or MsgspecMapper()
+        self._mapper = SealingMapper(mapper, keys)
+        self._sealing = False
+        self._looked_at = 0.0
         self._notifier = Notifier(database.dsn)
         self._writers = {
             log: Writer(
@@ -79,6 +89,7 @@ class PostgresEventStore(EventStore):
             await self._notifier.start()
             for writer in self._writers.values():
                 await writer.start()
+            await self._look_for_sealing()
             await self._read(SESSION["forget_answers"], days=ANSWERS_KEPT_DAYS)
         except BaseException:
             await self.stop()
@@ -109,7 +120,6 @@ class PostgresEventStore(EventStore):
         return aggregate
 
     async def _replay(self, aggregate: Aggregate[Any], *, upto: int) -> None:
-        decode = self._mapper.decode
         while True:
             rows = await self._read(
                 STATEMENTS[aggregate.log]["replay"],
@@ -118,9 +128,8 @@ class PostgresEventStore(EventStore):
                 upto=upto,
                 limit=PAGE,
             )
-            if rows:
-                aggregate.replay(*[decode(*row[1:]) for row in rows])
-                aggregate.version = rows[-1][0]  # a stream may have lost some
+            if rows and not await self._mapper.replay(aggregate, rows):
+                raise StreamNotFoundError(aggregate.id)
             if len(rows) < PAGE:
                 return
 
@@ -141,6 +150,7 @@ class PostgresEventStore(EventStore):
     ) -> Saved:
         command = compose(
             self._mapper,
+            keys=await self._keys_to_seal((*aggregates, *anywhere)),
             expecting=aggregates,
             anywhere=anywhere,
             cause=cause,
@@ -174,14 +184,14 @@ class PostgresEventStore(EventStore):
         rows = await self._read(
             STATEMENTS[log]["read_stream"], stream=stream, after=after, limit=limit
         )
-        return self._recorded(log, rows)
+        return await self._recorded(log, rows)
 
     @override
     async def read_log(
         self, log: Log, *, after: int = 0, limit: int = 1000
     ) -> list[Recorded]:
         rows = await self._read(STATEMENTS[log]["read_log"], after=after, limit=limit)
-        return self._recorded(log, rows)
+        return await self._recorded(log, rows)
 
     async def read_places(self, log: Log, places: Sequence[int]) -> list[Recorded]:
         """Return the events at *places*, in that order."""
@@ -190,12 +200,24 @@ class PostgresEventStore(EventStore):
         rows = await self._read(
             STATEMENTS[log]["read_places"], places=[Int8(place) for place in places]
         )
-        return self._recorded(log, rows)
+        return await self._recorded(log, rows)
 
     @override
     async def head(self) -> Position:
         [(core, runs)] = await self._read(SESSION["head"])
         return Position(core, runs)
+
+    async def _keys_to_seal(self, aggregates: Sequence[Aggregate[Any]]) -> Keys:
+        if not self._sealing:
+            # An operator may say so at any time, while servers run.
+            if time.monotonic() < self._looked_at + LOOKED_AGAIN:
+                return NO_KEYS
+            await self._look_for_sealing()
+        return await self._mapper.keys_to_seal(aggregates) if self._sealing else NO_KEYS
+
+    async def _look_for_sealing(self) -> None:
+        self._looked_at = time.monotonic()
+        [(self._sealing,)] = await self._read(SESSION["feature"], name=SEALED_STATES)
 
     async def _read(self, statement: bytes, **parameters: object) -> list[TupleRow]:
         async with (
@@ -205,8 +227,9 @@ class PostgresEventStore(EventStore):
             await cursor.execute(statement, parameters)
             return await cursor.fetchall()
 
-    def _recorded(self, log: Log, rows: Sequence[TupleRow]) -> list[Recorded]:
+    async def _recorded(self, log: Log, rows: Sequence[TupleRow]) -> list[Recorded]:
         read = self._mapper.read
+        keys = await self._mapper.keys_to_open({row[-1] for row in rows})
         return [
             Recorded(
                 log=log,
@@ -214,7 +237,7 @@ class PostgresEventStore(EventStore):
                 version=version,
                 position=position,
                 at=at,
-                event=read(topic, schema_version, state),
+                event=read(stream, Stored(topic, schema_version, state, subject), keys),
                 metadata=read_metadata(metadata),
             )
             for (
@@ -226,6 +249,7 @@ class PostgresEventStore(EventStore):
                 schema_version,
                 state,
                 metadata,
+                subject,
             ) in rows
         ]
 

@@ -1,0 +1,171 @@
+"""Events on their way into the log and out of it: sealed for the person they are of."""
+
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any, NamedTuple
+from uuid import UUID
+
+from application.ports import EventTooLargeError
+from application.ports.refusals import UnreadableEventError
+from domain.kernel import Aggregate, Event
+from infrastructure.event_store.mapper import (
+    ErasedEvent,
+    MsgspecMapper,
+    UnreadableEvent,
+)
+from infrastructure.keyring import DataKey, SealBrokenError
+from infrastructure.subject_keys import SubjectKeys
+
+MAX_EVENT_BYTES = 16 * 1024 * 1024
+
+
+class Stored(NamedTuple):
+    """An event as it is stored: with a subject, its state is sealed."""
+
+    tag: str
+    schema_version: int
+    state: bytes
+    subject: UUID | None = None
+
+
+type Keys = Mapping[UUID, DataKey | None]
+"""What opens whose events: None for the erased, nothing for those who had no key."""
+
+NO_KEYS: Keys = {}
+
+
+class KeylessStoreError(Exception):
+    """A store without keys can neither seal nor open what belongs to somebody."""
+
+
+class SealingMapper:
+    """
+    A mapper that seals states with their subject's key, and opens them.
+
+    Each is bound to its stream, tag and schema version: moved elsewhere, it does not
+    open. Without *keys* it serves logs in which nothing belongs to anybody.
+    """
+
+    def __init__(
+        self, mapper: MsgspecMapper | None = None, keys: SubjectKeys | None = None
+    ) -> None:
+        self.mapper = mapper or MsgspecMapper()
+        self._keys = keys
+
+    async def keys_to_seal(self, aggregates: Iterable[Aggregate[Any]]) -> Keys:
+        """
+        Return the keys for what *aggregates* recorded, made where there was none.
+
+        Nobody is asked for the keys of those who are known here already.
+        """
+        keys: dict[UUID, DataKey | None] = {}
+        for aggregate in aggregates:
+            if all(event.impersonal for event in aggregate.recorded):
+                continue
+            subject = aggregate.subject
+            if subject is not None and subject not in keys:
+                if self._keys is None:
+                    raise KeylessStoreError(subject)
+                known = self._keys.known(subject)
+                keys[subject] = known or await self._keys.of(subject)
+        return keys
+
+    async def keys_to_open(self, subjects: Iterable[UUID | None]) -> Keys:
+        """Return the keys of *subjects* in one read, or in none where all are known."""
+        wanted = {subject for subject in subjects if subject is not None}
+        if not wanted:
+            return NO_KEYS
+        if self._keys is None:
+            raise KeylessStoreError(wanted)
+        return await self._keys.of_each(wanted)
+
+    def encoded(self, aggregate: Aggregate[Any], keys: Keys) -> tuple[Stored, ...]:
+        """Return what *aggregate* recorded as stored; plain if there are no *keys*."""
+        encode = self.mapper.encode
+        plain = tuple(Stored(*encode(event)) for event in aggregate.recorded)
+        for one in plain:
+            if len(one.state) > MAX_EVENT_BYTES:
+                raise EventTooLargeError(f"{one.tag}, {len(one.state)} bytes")
+        if not keys or (subject := aggregate.subject) is None:
+            return plain
+        key = keys.get(subject)
+        return tuple(
+            one
+            if key is None or event.impersonal
+            else sealed(one, key, stream=aggregate.id, subject=subject)
+            for event, one in zip(aggregate.recorded, plain, strict=True)
+        )
+
+    def decode(self, stream: UUID, stored: Stored, keys: Keys) -> Event:
+        """Return the event, or an `ErasedEvent`, or raise `UnreadableEventError`."""
+        tag, schema_version, _, subject = stored
+        state = opened(stored, keys, stream=stream)
+        if state is None and subject is not None:
+            return ErasedEvent(event_tag=tag, subject=subject)
+        return self.mapper.decode(tag, schema_version, state or b"")
+
+    def read(self, stream: UUID, stored: Stored, keys: Keys) -> Event:
+        """Return the event, or what stands for it: erased, or unreadable."""
+        try:
+            return self.decode(stream, stored, keys)
+        except UnreadableEventError as error:
+            return UnreadableEvent(
+                event_tag=stored.tag,
+                schema_version=stored.schema_version,
+                reason=str(error),
+            )
+
+    async def replay(
+        self, aggregate: Aggregate[Any], rows: Sequence[tuple[Any, ...]]
+    ) -> bool:
+        """
+        Advance *aggregate* past what is stored; tell whether it is still anybody's.
+
+        *rows* are the fields of `Stored` and a version each. What somebody else said
+        in its stream and was erased is passed over.
+        """
+        keys = await self.keys_to_open({row[3] for row in rows})
+        if not keys:
+            decode = self.mapper.decode
+            aggregate.replay(*[decode(tag, of, state) for tag, of, state, *_ in rows])
+        for row in rows if keys else ():
+            event = self.decode(aggregate.id, Stored(*row[:4]), keys)
+            if not isinstance(event, ErasedEvent):
+                aggregate.replay(event)
+            elif not aggregate.version or event.subject == aggregate.subject:
+                return False
+        aggregate.version = rows[-1][4]  # a stream may have lost some
+        return True
+
+
+def sealed(plain: Stored, key: DataKey, *, stream: UUID, subject: UUID) -> Stored:
+    """Return *plain* as it is stored for *subject*."""
+    bond = _bond(stream, plain.tag, plain.schema_version, subject)
+    state = key.seal(plain.state, bound_to=bond)
+    return Stored(plain.tag, plain.schema_version, state, subject)
+
+
+def opened(stored: Stored, keys: Keys, *, stream: UUID) -> bytes | None:
+    """Return the plain state, None of the erased, or raise `UnreadableEventError`."""
+    if (subject := stored.subject) is None:
+        return stored.state
+    try:
+        key = keys[subject]
+    except KeyError:
+        # Not erased, for that leaves a mark: whoever reads must not pass it over.
+        raise UnreadableEventError(f"{stored.tag}: no key of {subject}") from None
+    if key is None:
+        return None
+    bond = _bond(stream, stored.tag, stored.schema_version, subject)
+    try:
+        return key.open(stored.state, bound_to=bond)
+    except SealBrokenError as broken:
+        raise UnreadableEventError(f"{stored.tag}: {broken}") from broken
+
+
+def _bond(stream: UUID, tag: str, schema_version: int, subject: UUID) -> bytes:
+    return b"event%b%b%d:%b" % (
+        subject.bytes,
+        stream.bytes,
+        schema_version,
+        tag.encode(),
+    )
