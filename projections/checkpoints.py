@@ -1,12 +1,13 @@
 """Where each generation of a projection has got to, and which one is being served."""
 
 from hashlib import blake2b
-from typing import Any, LiteralString
+from typing import Any, Literal, LiteralString
 from uuid import UUID
 
 import msgspec
 from psycopg import AsyncConnection
 from psycopg.rows import tuple_row
+from psycopg.types.json import Jsonb
 
 from domain.kernel import Log
 
@@ -19,29 +20,40 @@ SHARED: LiteralString = (
 """How a projection's transaction begins; its rows can always be made again."""
 EXCLUSIVE: LiteralString = "SELECT pg_advisory_xact_lock(%s)"
 
+type State = Literal["live", "building", "retired", "interrupted", "failed"]
+"""
+What a generation is: served, being filled, served before, or not finished.
+
+Interrupted is a rebuild that somebody cancelled, or that ended with its process: the
+next one goes on with it. A failed one met an event that it could not take.
+"""
+
 # Who is fenced divides by zero: an error undoes what was sent along with the fence,
 # so nobody has to wait for its answer.
 FENCE: LiteralString = (
-    "WITH moved AS (UPDATE es.projections SET position = %s, updated_at = now()"
-    " WHERE name = %s AND version = %s AND log = %s AND position = %s"
-    " RETURNING position) SELECT 1 / count(*) FROM moved"
-)
-FENCE_ACTIVE: LiteralString = (
-    "WITH moved AS (UPDATE es.projections SET position = %s, updated_at = now()"
-    " WHERE name = %s AND version = %s AND log = %s AND position = %s AND active"
+    "WITH moved AS (UPDATE es.projections SET position = %s, updated_at = now(),"
+    " failure = NULL WHERE name = %s AND version = %s AND log = %s AND position = %s"
+    " AND epoch = %s AND state = %s"
     " RETURNING position) SELECT 1 / count(*) FROM moved"
 )
 PARK: LiteralString = (
     "INSERT INTO es.dead_letters"
-    " (projection, version, log, stream, position, reason)"
-    " VALUES (%s, %s, %s, %s, %s, %s)"
+    " (projection, version, log, stream, position, stream_version, tag, unreadable,"
+    " tries, reason) VALUES (%s, %s, %s, %s, %s, %s, %s, %s, %s, %s)"
 )
 
-_POSITIONS: LiteralString = (
-    "SELECT log, position FROM es.projections WHERE name = %s AND version = %s"
+_STANDING: LiteralString = (
+    "SELECT log, position, epoch, state FROM es.projections"
+    " WHERE name = %s AND version = %s"
 )
+# A release that did not know the column said it in the reason alone.
 _HELD: LiteralString = (
-    "SELECT stream FROM es.dead_letters WHERE projection = %s AND version = %s"
+    "SELECT stream, log, position, unreadable OR reason LIKE 'UnreadableEventError:%%'"
+    " OR reason LIKE 'UnknownTagError:%%' FROM es.dead_letters"
+    " WHERE projection = %s AND version = %s ORDER BY log, position"
+)
+_SKIPPED: LiteralString = (
+    "SELECT log, position FROM es.skipped_events WHERE projection = %s"
 )
 _BEGIN: LiteralString = (
     "INSERT INTO es.projections (name, version, log, state)"
@@ -52,14 +64,26 @@ _SERVED: LiteralString = (
 )
 _ACTIVATE: LiteralString = (
     "UPDATE es.projections SET active = (version = %(version)s),"
-    " state = CASE WHEN version = %(version)s THEN 'live' ELSE 'retired' END,"
-    " updated_at = now() WHERE name = %(name)s"
+    " state = CASE WHEN version = %(version)s THEN 'live'"
+    " WHEN active THEN 'retired' ELSE state END,"
+    " failure = CASE WHEN version = %(version)s THEN NULL ELSE failure END,"
+    " updated_at = CASE WHEN version = %(version)s OR active THEN clock_timestamp()"
+    " ELSE updated_at END WHERE name = %(name)s"
 )
-_ALL: LiteralString = (
-    "SELECT p.name, p.version, p.log, p.position, p.state,"
-    " (SELECT count(*) FROM es.dead_letters AS d WHERE d.projection = p.name"
-    " AND d.version = p.version AND d.log = p.log)"
-    " FROM es.projections AS p ORDER BY p.name, p.version, p.log"
+_MARK: LiteralString = (
+    "UPDATE es.projections SET state = %(state)s, failure = %(failure)s,"
+    " updated_at = clock_timestamp()"
+    " WHERE name = %(name)s AND version = %(version)s AND NOT active"
+)
+# The time of the last move stays as it is: nothing has moved.
+_TROUBLE: LiteralString = (
+    "UPDATE es.projections SET failure = %(failure)s"
+    " WHERE name = %(name)s AND version = %(version)s AND active"
+    " AND failure IS DISTINCT FROM %(failure)s"
+)
+_BEFORE: LiteralString = (
+    "SELECT version FROM es.projections WHERE name = %s AND state = 'retired'"
+    " GROUP BY version ORDER BY max(updated_at) DESC, version DESC LIMIT 1"
 )
 
 
@@ -67,15 +91,31 @@ class FencedError(Exception):
     """Somebody else has moved this checkpoint, or another generation is served."""
 
 
-class Checkpoint(msgspec.Struct, frozen=True):
-    """How far one generation of a projection has got in one log."""
+class Failure(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """Why a generation does not get on; at which event, if it was one."""
 
-    name: str
-    version: int
+    reason: str
+    log: Log | None = None
+    position: int | None = None
+    stream: UUID | None = None
+    tag: str | None = None
+
+
+class Standing(msgspec.Struct, frozen=True):
+    """How far a generation has got, and what its checkpoint's fence must be told."""
+
+    positions: dict[Log, int]
+    epoch: int
+    state: State
+
+
+class Held(msgspec.Struct, frozen=True):
+    """A stream that waits behind the event at a position."""
+
+    stream: UUID
     log: Log
     position: int
-    state: str
-    dead_letters: int
+    unreadable: bool
 
 
 class Served(msgspec.Struct, frozen=True):
@@ -91,20 +131,31 @@ def lock_key(*words: str) -> int:
     return int.from_bytes(digest.digest(), signed=True)
 
 
-async def positions(
+async def standing(
     connection: AsyncConnection[Any], name: str, version: int
-) -> dict[Log, int]:
-    """Return the checkpoints of a generation, log by log."""
+) -> Standing:
+    """Return the checkpoints of a generation, log by log; none if there is no such."""
     cursor = connection.cursor(row_factory=tuple_row)
-    await cursor.execute(_POSITIONS, (name, version))
-    return dict(await cursor.fetchall())
+    await cursor.execute(_STANDING, (name, version))
+    rows = await cursor.fetchall()
+    positions: dict[Log, int] = {log: position for log, position, _, _ in rows}
+    if not rows:
+        return Standing({}, 0, "retired")
+    return Standing(positions, max(epoch for _, _, epoch, _ in rows), rows[0][3])
 
 
-async def held(connection: AsyncConnection[Any], name: str, version: int) -> set[UUID]:
-    """Return the streams that wait behind a dead letter."""
+async def held(connection: AsyncConnection[Any], name: str, version: int) -> list[Held]:
+    """Return the streams that wait behind a dead letter, by log and position."""
     cursor = connection.cursor(row_factory=tuple_row)
     await cursor.execute(_HELD, (name, version))
-    return {stream for (stream,) in await cursor.fetchall()}
+    return [Held(*row) for row in await cursor.fetchall()]
+
+
+async def skipped(connection: AsyncConnection[Any], name: str) -> set[tuple[Log, int]]:
+    """Return the places of the events that *name* goes on without."""
+    cursor = connection.cursor(row_factory=tuple_row)
+    await cursor.execute(_SKIPPED, (name,))
+    return set(await cursor.fetchall())
 
 
 async def begin(
@@ -129,11 +180,35 @@ async def served(connection: AsyncConnection[Any]) -> dict[str, Served]:
     return found
 
 
-async def everything(connection: AsyncConnection[Any]) -> list[Checkpoint]:
-    """Return every checkpoint there is."""
+async def mark(
+    connection: AsyncConnection[Any],
+    name: str,
+    version: int,
+    state: State,
+    failure: Failure | None = None,
+) -> None:
+    """Say what has become of a generation that is not served."""
+    await connection.execute(
+        _MARK,
+        {"name": name, "version": version, "state": state, "failure": _json(failure)},
+    )
+
+
+async def trouble(
+    connection: AsyncConnection[Any], name: str, version: int, failure: Failure
+) -> None:
+    """Say what keeps the generation that is served from moving, until it moves."""
+    await connection.execute(
+        _TROUBLE, {"name": name, "version": version, "failure": _json(failure)}
+    )
+
+
+async def before(connection: AsyncConnection[Any], name: str) -> int | None:
+    """Return the generation that was served until another took its place."""
     cursor = connection.cursor(row_factory=tuple_row)
-    await cursor.execute(_ALL)
-    return [Checkpoint(*row) for row in await cursor.fetchall()]
+    await cursor.execute(_BEFORE, (name,))
+    row = await cursor.fetchone()
+    return None if row is None else int(row[0])
 
 
 async def forget(connection: AsyncConnection[Any], name: str, version: int) -> None:
@@ -145,3 +220,7 @@ async def forget(connection: AsyncConnection[Any], name: str, version: int) -> N
         "DELETE FROM es.dead_letters WHERE projection = %s AND version = %s",
         (name, version),
     )
+
+
+def _json(failure: Failure | None) -> Jsonb | None:
+    return None if failure is None else Jsonb(msgspec.to_builtins(failure))

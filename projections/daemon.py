@@ -9,6 +9,7 @@ from application.ports import EventStore, Freshness, Position
 from infrastructure.postgres import Database
 from projections.follower import Follower
 from projections.leadership import INTERVAL, Leadership
+from projections.letters import DeadLetters
 from projections.projector import LOGS, Projector
 from projections.rebuild import ensure
 from projections.status import ProjectionStatus, status
@@ -46,6 +47,7 @@ class Daemon(Freshness):
         self._leadership = Leadership(
             database.dsn, [p.name for p in projectors], interval=interval
         )
+        letters = DeadLetters(database, store, projectors)
         self._followers = [
             Follower(
                 database,
@@ -53,6 +55,7 @@ class Daemon(Freshness):
                 tails=self.tails,
                 leadership=self._leadership,
                 marks=self._marks,
+                letters=letters,
             )
             for projector in projectors
         ]

@@ -8,14 +8,19 @@ from collections.abc import Mapping
 from contextlib import suppress
 from typing import NamedTuple
 
+import psycopg
+
 from domain.kernel import Log
 from infrastructure.postgres import Database
-from projections.checkpoints import FencedError
+from projections.checkpoints import Failure, FencedError, trouble
+from projections.intake import Intake
 from projections.leadership import Leadership
+from projections.letters import DeadLetters
 from projections.projector import Projector
+from projections.refusals import BrokenTablesError
 from projections.tail import PAGE, Page, Tail
 from projections.watermarks import Watermarks
-from projections.writer import ForeignShapeError, Writer
+from projections.writer import ForeignShapeError, Writer, reason_of
 
 _logger = logging.getLogger(__name__)
 
@@ -50,13 +55,15 @@ class Follower:
         tails: Mapping[Log, Tail],
         leadership: Leadership,
         marks: Watermarks,
+        letters: DeadLetters,
     ) -> None:
         self.projector = projector
         self._database = database
         self._tails = {log: tails[log] for log in projector.logs}
         self._leadership = leadership
         self._marks = marks
-        self._wanted = projector.wanted
+        self._letters = letters
+        self._intake = Intake(projector, 0)
         self._wake = asyncio.Event()
         self._persisted_at = 0.0
 
@@ -81,20 +88,43 @@ class Follower:
             except ForeignShapeError as foreign:
                 _logger.warning("Projection %s is led by others: %s", name, foreign)
                 await self._leadership.resign(name)
-            except Exception:
+            except BrokenTablesError as broken:
+                _logger.error("Projection %s cannot write: %s", name, broken)  # noqa: TRY400 - its traceback tells nothing
+                await self._note(broken)
+                await self._leadership.look()
+                pause = min(2.0, pause * 2 or 0.05)
+            except Exception as error:
                 # A follower that ends would leave its views frozen, without a word.
                 _logger.exception("Projection %s stumbled; trying again", name)
+                await self._note(error)
+                await self._leadership.look()
                 pause = min(2.0, pause * 2 or 0.05)
             await asyncio.sleep(pause)
 
     def _leads(self) -> bool:
         return self._leadership.leads(self.projector.name)
 
+    async def _note(self, error: Exception) -> None:
+        """Let operators see what keeps the projection from moving."""
+        name = self.projector.name
+        served = self._leadership.served.get(name)
+        if served is None or not self._leads():
+            return
+        failure = Failure(reason=reason_of(error))
+        # It says so again if it goes on; without a database nobody could read it.
+        with suppress(psycopg.Error, OSError):
+            async with self._database.pool.connection() as connection:
+                await trouble(connection, name, served.generation, failure)
+
     async def _lead(self) -> None:
         name = self.projector.name
         generation = self._leadership.generation(name)
-        writer = Writer(self._database, self.projector, generation, live=True)
+        writer = Writer(self._database, self.projector, generation)
         await writer.open()
+        if writer.unreadable and await self._letters.retry_readable(
+            name, writer.unreadable
+        ):
+            await writer.open()
         self._publish(writer)
         try:
             while self._leads() and self._leadership.generation(name) == generation:
@@ -170,7 +200,7 @@ class Follower:
         return [
             Owed(recorded.position, recorded.position)
             for recorded in page.events
-            if type(recorded.event) in self._wanted
+            if self._intake.wants(recorded)
         ]
 
     def _settle(self, log: Log, owed: deque[Owed], place: int) -> None:

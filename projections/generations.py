@@ -50,6 +50,23 @@ async def shape(
     return None if row is None else str(row[0])
 
 
+async def whole(
+    connection: AsyncConnection[Any], projector: Projector, generation: int
+) -> bool:
+    """Tell whether every table of a generation is there, with its stable view."""
+    schema = schema_of(projector.name, generation)
+    names = [table.name for table in projector.tables.sorted_tables]
+    cursor = connection.cursor(row_factory=tuple_row)
+    await cursor.execute(
+        "SELECT count(*) FROM pg_class AS c JOIN pg_namespace AS n"
+        " ON n.oid = c.relnamespace"
+        " WHERE n.nspname IN (%s, %s) AND c.relname = ANY(%s)",
+        (schema, VIEWS, names),
+    )
+    row = await cursor.fetchone()
+    return row is not None and row[0] == 2 * len(names)
+
+
 async def make(
     connection: AsyncConnection[Any], projector: Projector, generation: int
 ) -> None:

@@ -11,6 +11,7 @@ import psycopg
 from psycopg import AsyncConnection
 
 from projections import checkpoints
+from projections.holders import leader_key, named_dsn
 
 if TYPE_CHECKING:
     from projections.checkpoints import Served
@@ -32,7 +33,7 @@ class Leadership:
         self, dsn: str, names: Sequence[str], *, interval: float = INTERVAL
     ) -> None:
         self.served: dict[str, Served] = {}
-        self._dsn = dsn
+        self._dsn = named_dsn(dsn, "leads")
         self._names = names
         self._interval = interval
         self._led: set[str] = set()
@@ -85,7 +86,7 @@ class Leadership:
         async with self._turn:
             if self._connection is not None:
                 await self._connection.execute(
-                    "SELECT pg_advisory_unlock(%s)", (_key(name),)
+                    "SELECT pg_advisory_unlock(%s)", (leader_key(name),)
                 )
 
     async def _run(self) -> None:
@@ -122,7 +123,7 @@ class Leadership:
             if self._resigned.get(name) == served.generation:
                 continue
             cursor = await connection.execute(
-                "SELECT pg_try_advisory_lock(%s)", (_key(name),)
+                "SELECT pg_try_advisory_lock(%s)", (leader_key(name),)
             )
             row = await cursor.fetchone()
             if row is not None and row[0]:
@@ -138,7 +139,3 @@ class Leadership:
         if connection is not None:
             with suppress(psycopg.Error, OSError):
                 await connection.close()
-
-
-def _key(name: str) -> int:
-    return checkpoints.lock_key("leader", name)

@@ -1,17 +1,29 @@
 """Builds a projection anew beside the live one, then swaps the views."""
 
 import logging
+import time
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from typing import Any
 
+import msgspec
 from psycopg import AsyncConnection
 
 from application.ports import EventStore
 from infrastructure.postgres import Database
 from projections import checkpoints, generations
+from projections.checkpoints import FencedError, State
+from projections.holders import named_dsn, rebuild_key
 from projections.projector import Projector
-from projections.writer import Writer
+from projections.refusals import (
+    NoRebuildError,
+    NothingBeforeError,
+    OtherVersionError,
+    RebuildCancelledError,
+    RebuildFailedError,
+    RebuildRunningError,
+)
+from projections.writer import OnPoison, PoisonError, Writer
 
 _logger = logging.getLogger(__name__)
 
@@ -21,17 +33,25 @@ CLOSE = 1000
 
 SWAPS = 3
 
+type Progress = Callable[[int, int], None]
 
-class RebuildRunningError(Exception):
-    """This projection is being rebuilt already."""
+
+class Rebuilt(msgspec.Struct, frozen=True):
+    """A generation that is served now, and what it took to get there."""
+
+    generation: int
+    events: int
+    seconds: float
 
 
 async def ensure(database: Database, store: EventStore, projector: Projector) -> None:
     """
     See that a generation is served whose tables have the projector's shape.
 
-    The first one is served at once, empty as it is; another shape is built first.
-    A shape of a newer version is left alone: an older server is on its way out.
+    The first one is served at once, empty as it is; another shape is built first, or
+    one whose tables are gone. There, poison is parked as the live one would: a server
+    cannot serve the tables of before. A shape of a newer version is left alone: an
+    older server is on its way out.
     """
     async with _alone(database, projector, wait=True) as connection:
         name = projector.name
@@ -44,124 +64,238 @@ async def ensure(database: Database, store: EventStore, projector: Projector) ->
                 await generations.serve(connection, projector, number)
             return
         shape = await generations.shape(connection, name, current.generation)
-        if shape == generations.shape_of(projector):
-            return
         if shape is not None and generations.version_of(shape) > projector.version:
             return
-        await _rebuild(connection, database, store, projector, _nothing)
+        if shape != generations.shape_of(projector) or not await generations.whole(
+            connection, projector, current.generation
+        ):
+            await _Rebuild(connection, database, store, projector).run(on_poison="park")
 
 
 async def rebuild(
     database: Database,
     store: EventStore,
     projector: Projector,
-    progress: Callable[[int, int], None] | None = None,
-) -> int:
+    progress: Progress | None = None,
+) -> Rebuilt:
     """
-    Fill a new generation from position zero, serve it, and return its number.
+    Fill a new generation from position zero, serve it, and return what that took.
 
     *progress* hears how many positions are done, and of how many. An interrupted
-    rebuild goes on where it stopped. Raise `RebuildRunningError` if one is under way.
+    rebuild goes on where it stopped. Raise `RebuildRunningError` if one is under way,
+    `RebuildFailedError` at the first event that does not go in, unless what is served
+    waits there as well; and `RebuildCancelledError` when somebody called `cancel`.
     """
     async with _alone(database, projector, wait=False) as connection:
-        return await _rebuild(
+        return await _Rebuild(
             connection, database, store, projector, progress or _nothing
-        )
+        ).run(on_poison="stop")
 
 
-async def _rebuild(
-    connection: AsyncConnection[Any],
+async def swap_back(
     database: Database,
     store: EventStore,
     projector: Projector,
-    progress: Callable[[int, int], None],
-) -> int:
-    number = await _prepare(connection, projector)
-    writer = Writer(database, projector, number, live=False)
-    await writer.open()
-    await _fill(store, writer, progress)
-    await generations.index(connection, projector, number)
-    while await _fill(store, writer, progress) > CLOSE:
+    progress: Progress | None = None,
+) -> Rebuilt:
+    """
+    Serve the generation that was served before, brought level first.
+
+    Raise `NothingBeforeError` or `OtherVersionError` where that cannot be, and
+    `RebuildFailedError` at an event that does not go in.
+    """
+    async with _alone(database, projector, wait=False) as connection:
+        number = await _servable_before(connection, projector)
+        work = _Rebuild(connection, database, store, projector, progress or _nothing)
+        return await work.carry_on(number, state="retired", on_poison="stop")
+
+
+async def cancel(database: Database, projector: Projector) -> None:
+    """
+    Stop a rebuild before its next page, wherever it runs.
+
+    Raise `NoRebuildError` when there is none.
+    """
+    async with database.pool.connection() as connection:
+        cursor = await connection.execute(
+            "UPDATE es.projections SET state = 'interrupted'"
+            " WHERE name = %s AND state = 'building' RETURNING version",
+            (projector.name,),
+        )
+        if not await cursor.fetchall():
+            raise NoRebuildError(projector.name)
+
+
+async def may_rebuild(database: Database, projector: Projector) -> None:
+    """Raise `RebuildRunningError` if a rebuild is under way."""
+    async with _alone(database, projector, wait=False):
         pass
-    for left in reversed(range(SWAPS)):
+
+
+async def may_swap_back(database: Database, projector: Projector) -> None:
+    """Raise what `swap_back` would raise before it begins."""
+    async with _alone(database, projector, wait=False) as connection:
+        await _servable_before(connection, projector)
+
+
+class _Rebuild:
+    """One generation on its way to be served."""
+
+    def __init__(
+        self,
+        connection: AsyncConnection[Any],
+        database: Database,
+        store: EventStore,
+        projector: Projector,
+        progress: Progress | None = None,
+    ) -> None:
+        self._connection = connection
+        self._database = database
+        self._store = store
+        self._projector = projector
+        self._progress = progress or _nothing
+        self._read = 0
+
+    async def run(self, *, on_poison: OnPoison) -> Rebuilt:
+        """Begin, or go on with what was interrupted."""
+        number = await _prepare(self._connection, self._projector)
+        return await self.carry_on(number, state="building", on_poison=on_poison)
+
+    async def carry_on(
+        self, number: int, *, state: State, on_poison: OnPoison
+    ) -> Rebuilt:
+        """Bring a generation level, and serve it."""
+        name, began = self._projector.name, time.monotonic()
+        writer = Writer(
+            self._database, self._projector, number, state=state, on_poison=on_poison
+        )
+        replaced = (await checkpoints.served(self._connection)).get(name)
         try:
-            await _swap(connection, store, writer)
-            break
-        except Exception:
-            # A lock was not to be had, or poison came last: filling parks that.
-            if not left:
+            await self._level(writer)
+            await self._swap_patiently(writer)
+        except PoisonError as error:
+            if state == "building":
+                await checkpoints.mark(
+                    self._connection, name, number, "failed", error.failure
+                )
+            raise RebuildFailedError(name, error.failure) from error
+        except FencedError as error:
+            found = await checkpoints.standing(self._connection, name, number)
+            if found.state == "interrupted":
+                raise RebuildCancelledError(name) from error
+            raise
+        kept = {number, replaced.generation if replaced else number}
+        await self._drop_others(kept)
+        return Rebuilt(number, self._read, time.monotonic() - began)
+
+    async def _level(self, writer: Writer) -> None:
+        await writer.open()
+        await self._fill(writer)
+        await generations.index(self._connection, self._projector, writer.generation)
+        while await self._fill(writer) > CLOSE:
+            pass
+
+    async def _fill(self, writer: Writer) -> int:
+        """Read every log to where it ends now; return how many events that were."""
+        read = 0
+        for log in writer.projector.logs:
+            while True:
+                head = await self._store.head()
+                after = writer.positions[log]
+                page = await self._store.read_log(log, after=after, limit=PAGE)
+                read += len(page)
+                upto = page[-1].position if page else after
+                await writer.advance(log, page, upto=upto)
+                total = sum(getattr(head, log) for log in writer.projector.logs)
+                self._progress(min(sum(writer.positions.values()), total), total)
+                if len(page) < PAGE:
+                    break
+        await writer.persist()
+        self._read += read
+        return read
+
+    async def _swap_patiently(self, writer: Writer) -> None:
+        for left in reversed(range(SWAPS)):
+            try:
+                await self._swap(writer)
+            except FencedError:
                 raise
-            _logger.warning("Swapping %s; trying again", projector.name, exc_info=True)
-            await writer.open()
-            await _fill(store, writer, progress)
-    await _drop_older(connection, projector)
-    return number
+            except Exception:
+                # A lock was not to be had, or poison came last: filling meets that.
+                if not left:
+                    raise
+                name = self._projector.name
+                _logger.warning("Swapping %s; trying again", name, exc_info=True)
+                await writer.open()
+                await self._fill(writer)
+            else:
+                return
+
+    async def _swap(self, writer: Writer) -> None:
+        name, connection = self._projector.name, self._connection
+        key = checkpoints.lock_key(name)
+        async with connection.transaction():
+            await connection.execute("SET LOCAL lock_timeout = '30s'")
+            await connection.execute(checkpoints.EXCLUSIVE, (key,))
+            # The live one stands still now; whatever it has shown, we must show too.
+            current = (await checkpoints.served(connection)).get(name)
+            for log, live in (current.positions if current else {}).items():
+                while writer.positions.get(log, live) < live:
+                    after = writer.positions[log]
+                    page = await self._store.read_log(log, after=after, limit=PAGE)
+                    upto = page[-1].position if page else live
+                    await writer.write(connection, log, page, upto=upto)
+            found = await checkpoints.standing(connection, name, writer.generation)
+            if found.state == "interrupted":
+                raise FencedError(f"{name} was told to stop")
+            await generations.serve(connection, self._projector, writer.generation)
+
+    async def _drop_others(self, kept: set[int]) -> None:
+        """Keep the generation before, in case it is wanted back; drop the rest."""
+        connection, name = self._connection, self._projector.name
+        for number in await generations.numbers(connection, name):
+            if number not in kept:
+                async with connection.transaction():
+                    await generations.drop(connection, self._projector, number)
 
 
 async def _prepare(connection: AsyncConnection[Any], projector: Projector) -> int:
+    """Return the generation to fill: one that was interrupted, or a new one."""
     name = projector.name
     numbers = await generations.numbers(connection, name)
     current = (await checkpoints.served(connection)).get(name)
     active = current.generation if current is not None else 0
     newest = max([*numbers, active])
     async with connection.transaction():
+        for number in numbers:
+            found = await checkpoints.standing(connection, name, number)
+            if found.state == "failed":  # it was kept for people to look at
+                await generations.drop(connection, projector, number)
         if newest > active:
+            found = await checkpoints.standing(connection, name, newest)
             shape = await generations.shape(connection, name, newest)
-            if shape == generations.shape_of(projector):
+            unfinished = found.state in {"building", "interrupted"}
+            if unfinished and shape == generations.shape_of(projector):
+                await checkpoints.mark(connection, name, newest, "building")
                 return newest
         await generations.make(connection, projector, newest + 1)
     return newest + 1
 
 
-async def _fill(
-    store: EventStore, writer: Writer, progress: Callable[[int, int], None]
+async def _servable_before(
+    connection: AsyncConnection[Any], projector: Projector
 ) -> int:
-    """Read every log to where it ends now; return how many events that were."""
-    read = 0
-    for log in writer.projector.logs:
-        while True:
-            head = await store.head()
-            after = writer.positions[log]
-            page = await store.read_log(log, after=after, limit=PAGE)
-            read += len(page)
-            upto = page[-1].position if page else after
-            await writer.advance(log, page, upto=upto)
-            total = sum(getattr(head, log) for log in writer.projector.logs)
-            progress(min(sum(writer.positions.values()), total), total)
-            if len(page) < PAGE:
-                break
-    await writer.persist()
-    return read
-
-
-async def _swap(
-    connection: AsyncConnection[Any], store: EventStore, writer: Writer
-) -> None:
-    projector, name = writer.projector, writer.projector.name
-    async with connection.transaction():
-        await connection.execute("SET LOCAL lock_timeout = '30s'")
-        await connection.execute(checkpoints.EXCLUSIVE, (checkpoints.lock_key(name),))
-        # The live one stands still now; whatever it has shown, we must show too.
-        current = (await checkpoints.served(connection)).get(name)
-        for log, live in (current.positions if current else {}).items():
-            while writer.positions.get(log, live) < live:
-                after = writer.positions[log]
-                page = await store.read_log(log, after=after, limit=PAGE)
-                upto = page[-1].position if page else live
-                await writer.write(connection, log, page, upto=upto)
-        await generations.serve(connection, projector, writer.generation)
-
-
-async def _drop_older(connection: AsyncConnection[Any], projector: Projector) -> None:
-    """Keep the generation before, in case somebody wants to look; drop the rest."""
-    *older, _before, _now = [
-        0,
-        0,
-        *await generations.numbers(connection, projector.name),
-    ]
-    for number in filter(None, older):
-        async with connection.transaction():
-            await generations.drop(connection, projector, number)
+    """Return the generation before, if this server can write it."""
+    name = projector.name
+    number = await checkpoints.before(connection, name)
+    shape = number and await generations.shape(connection, name, number)
+    if not number or shape is None:
+        raise NothingBeforeError(name)
+    if shape != generations.shape_of(projector):
+        raise OtherVersionError(name)
+    if not await generations.whole(connection, projector, number):
+        raise NothingBeforeError(name)
+    return number
 
 
 @asynccontextmanager
@@ -169,9 +303,9 @@ async def _alone(
     database: Database, projector: Projector, *, wait: bool
 ) -> AsyncIterator[AsyncConnection[Any]]:
     """Hold the only right to make generations of this projection."""
-    key = (checkpoints.lock_key("rebuild", projector.name),)
+    key = (rebuild_key(projector.name),)
     async with await AsyncConnection.connect(
-        database.dsn, autocommit=True
+        named_dsn(database.dsn, "rebuilds"), autocommit=True
     ) as connection:
         if wait:
             await connection.execute("SELECT pg_advisory_lock(%s)", key)

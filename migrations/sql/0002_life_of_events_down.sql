@@ -6,8 +6,10 @@ BEGIN
         RAISE EXCEPTION 'there are sealed or archived events, which the schema before cannot hold';
     END IF;
 END $$;
-ALTER TABLE es.projections DROP COLUMN failure, DROP COLUMN moved_at;
-ALTER TABLE es.dead_letters DROP COLUMN tag, DROP COLUMN stream_version, DROP COLUMN tries;
+ALTER TABLE es.projections DROP COLUMN failure, DROP COLUMN epoch;
+ALTER TABLE es.dead_letters
+    DROP COLUMN tag, DROP COLUMN stream_version, DROP COLUMN tries, DROP COLUMN unreadable;
+DROP TABLE es.skipped_events;
 DROP TABLE es.snapshots, es.archives, es.segments, es.installation_keys, es.features;
 -- Marks of the erased, which the server before would take for keys.
 DELETE FROM es.subject_keys WHERE wrapped = '';

@@ -1,9 +1,26 @@
 -- What an operator needs to know of a parked event without reading the log.
-ALTER TABLE es.dead_letters ADD COLUMN tag text NOT NULL DEFAULT '';
-ALTER TABLE es.dead_letters ADD COLUMN stream_version bigint NOT NULL DEFAULT 0;
-ALTER TABLE es.dead_letters ADD COLUMN tries integer NOT NULL DEFAULT 0;
+-- unreadable: the server did not know its tag or version; a newer one tries again.
+ALTER TABLE es.dead_letters
+    ADD COLUMN tag            text    NOT NULL DEFAULT '',
+    ADD COLUMN stream_version bigint  NOT NULL DEFAULT 0,
+    ADD COLUMN tries          integer NOT NULL DEFAULT 0,
+    ADD COLUMN unreadable     boolean NOT NULL DEFAULT false;
 
--- What went wrong when a generation was built, if it was not finished.
-ALTER TABLE es.projections ADD COLUMN failure text;
--- When the checkpoint was last seen to move, which lag alone does not tell.
-ALTER TABLE es.projections ADD COLUMN moved_at timestamptz NOT NULL DEFAULT clock_timestamp();
+-- Events that an operator told a projection to go on without, now and in rebuilds.
+CREATE TABLE es.skipped_events (
+    projection text        NOT NULL,
+    log        text        NOT NULL,
+    position   bigint      NOT NULL,
+    stream     uuid        NOT NULL,
+    tag        text        NOT NULL,
+    reason     text        NOT NULL,
+    skipped_at timestamptz NOT NULL DEFAULT clock_timestamp(),
+    PRIMARY KEY (projection, log, position)
+);
+
+-- failure: what keeps the checkpoint from moving, or why a generation was not finished.
+-- epoch: raised by whoever writes beside the leader, who must then read again which
+-- streams are held: a checkpoint moves only for who knows the epoch.
+ALTER TABLE es.projections
+    ADD COLUMN failure jsonb,
+    ADD COLUMN epoch   bigint NOT NULL DEFAULT 0;

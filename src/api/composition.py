@@ -219,6 +219,7 @@ async def _world(settings: Settings, *, serving: bool) -> AsyncIterator[World]:
             settings, keyring, database, store=store, contents=contents, vault=vault
         )
         stack.push_async_callback(world.key_uses.close)
+        stack.push_async_callback(world.upkeep.stop)
         yield world
 
 

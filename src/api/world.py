@@ -49,7 +49,9 @@ from infrastructure.postgres import Database
 from infrastructure.secrets import PostgresContents, PostgresVault
 from infrastructure.settings import Settings
 from infrastructure.tokens import Tokens
+from projections.all import ALL
 from projections.messages.views import MessageViews
+from projections.upkeep import Upkeep
 from projections.users.views import UserViews
 
 
@@ -82,6 +84,7 @@ class World(msgspec.Struct, frozen=True, kw_only=True):
     variables: Variables
     sessions: Sessions
     evidence: Evidence
+    upkeep: Upkeep
 
 
 class _Ports(NamedTuple):
@@ -142,6 +145,7 @@ def wired(
         components=components,
         starters=starters,
         permissions=Permissions(ports.ownership),
+        upkeep=Upkeep(database, store, ALL),
         **ports._asdict(),
         **drawing._asdict(),
         **people._asdict(),

@@ -40,6 +40,7 @@ TABLES = (
     "segments",
     "sessions",
     "sign_in_links",
+    "skipped_events",
     "snapshots",
     "subject_keys",
     "vault",

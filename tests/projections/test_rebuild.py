@@ -1,13 +1,16 @@
 """Rebuilding: equal to the live one, beside it, again after an interruption."""
 
 import asyncio
+import os
 from uuid import UUID, uuid4
 
 import pytest
 from sqlalchemy import Column, MetaData, Text
 
+from application.ports import Recorded
 from domain.flow.document import difference
 from domain.flow.events import BuildsCleared, FlowRenamed
+from domain.kernel import Log
 from domain.project.events import ProjectOpened, ProjectRenamed
 from domain.run.events import RunClaimed, RunSucceeded
 from domain.thread.events import ThreadRenamed
@@ -16,9 +19,18 @@ from infrastructure.postgres import Database
 from projections import generations
 from projections import rebuild as rebuilding
 from projections.all import ALL
-from projections.rebuild import RebuildRunningError, rebuild
-from projections.status import status
-from tests.projections.journal import OWNER, Journal
+from projections.checkpoints import Failure
+from projections.rebuild import cancel, rebuild, swap_back
+from projections.refusals import (
+    NoRebuildError,
+    NothingBeforeError,
+    OtherVersionError,
+    RebuildCancelledError,
+    RebuildFailedError,
+    RebuildRunningError,
+)
+from projections.status import ProjectionStatus, status
+from tests.projections.journal import OWNER, Journal, until
 from tests.projections.probe import PROBES, Probe, ProbeViews, named, renamed
 from tests.projections.test_flows import created, drawn
 from tests.projections.test_messages import opened, posted
@@ -37,6 +49,10 @@ def views(journal: Journal) -> ProbeViews:
 async def schemas(database: Database, name: str) -> list[int]:
     async with database.pool.connection() as connection:
         return await generations.numbers(connection, name)
+
+
+async def told(journal: Journal) -> list[ProjectionStatus]:
+    return await status(journal.database, journal.store)
 
 
 async def a_little_of_everything(journal: Journal) -> None:
@@ -67,14 +83,14 @@ async def test_a_rebuild_equals_the_live_projection(stored_journal: Journal) -> 
     for projector in ALL:
         live = await journal.rows(projector)
         heard: list[tuple[int, int]] = []
-        number = await rebuild(
+        made = await rebuild(
             journal.database,
             journal.store,
             projector,
             lambda done, total, heard=heard: heard.append((done, total)),  # type: ignore[misc]  # a default binds it
         )
 
-        assert number == 2
+        assert made.generation == 2
         assert any(live.values()), projector.name
         assert await journal.rows(projector) == live
         assert heard[-1][0] == heard[-1][1] > 0
@@ -85,11 +101,11 @@ async def test_a_rebuild_of_nothing_gives_nothing(
 ) -> None:
     await journal.project(Probe())
     heard: list[tuple[int, int]] = []
-    number = await rebuild(
+    made = await rebuild(
         journal.database, journal.store, Probe(), lambda *told: heard.append(told)
     )
 
-    assert number == 2
+    assert made.generation == 2
     assert heard[-1] == (0, 0)
     assert await views.all() == {}
 
@@ -99,7 +115,7 @@ async def test_a_projection_never_seen_before_can_be_rebuilt(
 ) -> None:
     project = uuid4()
     await journal.tell(project, named("a"))
-    assert await rebuild(journal.database, journal.store, Probe()) == 1
+    assert (await rebuild(journal.database, journal.store, Probe())).generation == 1
     assert await views.all() == {project: ("a", 1)}
 
 
@@ -121,13 +137,13 @@ async def test_an_interrupted_rebuild_goes_on_where_it_stopped(
 
     with pytest.raises(EnoughError):
         await rebuild(journal.database, journal.store, Probe(), enough)
-    told = await status(journal.database, journal.store)
-    assert {(s.version, s.position, s.state) for s in told if s.log == "core"} == {
+    found = await told(journal)
+    assert {(s.generation, s.position, s.state) for s in found if s.log == "core"} == {
         (1, 5, "live"),
-        (2, 4, "building"),
+        (2, 4, "interrupted"),
     }
     again = Probe()
-    assert await rebuild(journal.database, journal.store, again) == 2
+    assert (await rebuild(journal.database, journal.store, again)).generation == 2
     assert again.batches == [[5]]
     assert await views.all() == dict.fromkeys(projects, ("a", 1))
 
@@ -143,7 +159,7 @@ async def test_a_rebuild_started_for_another_shape_is_not_gone_on_with(
 
     async with journal.database.pool.connection() as connection:
         await generations.make(connection, Changed(), 2)
-    assert await rebuild(journal.database, journal.store, Probe()) == 3
+    assert (await rebuild(journal.database, journal.store, Probe())).generation == 3
     assert await views.all() == {OWNER: ("a", 1)}
 
 
@@ -165,7 +181,7 @@ async def test_a_rebuild_beside_the_live_daemon_loses_and_doubles_nothing(
         writing = asyncio.create_task(go_on())
         for number in (2, 3, 4):
             made = await rebuild(journal.database, journal.store, Probe())
-            assert made == number
+            assert made.generation == number
         await writing
         after = uuid4()
         await journal.tell(after, named("a"), renamed("b"))
@@ -178,26 +194,168 @@ async def test_two_rebuilds_of_one_projection_do_not_run_together(
     journal: Journal,
 ) -> None:
     await journal.tell(OWNER, named("a"))
+    async with journal.followed_by(Probe()) as daemon:
+        await until(lambda: daemon.leads("probe"))
+        async with journal.database.pool.connection() as connection:
+            await generations.make(connection, Probe(), 2)
+        async with rebuilding._alone(journal.database, Probe(), wait=False):
+            shown = {s.generation: s for s in await told(journal)}
+        here = f":{os.getpid()}"
+        assert str(shown[1].leader).endswith(here)
+        assert (shown[1].state, shown[1].builder) == ("live", None)
+        assert str(shown[2].builder).endswith(here)
+        assert (shown[2].state, shown[2].leader) == ("building", None)
     async with rebuilding._alone(journal.database, Probe(), wait=False):
         with pytest.raises(RebuildRunningError):
             await rebuild(journal.database, journal.store, Probe())
-    assert await rebuild(journal.database, journal.store, Probe()) == 1
+    assert (await rebuild(journal.database, journal.store, Probe())).generation == 2
 
 
-async def test_a_rebuild_parks_poison_as_the_live_one_does(
+async def test_a_rebuild_carries_over_what_the_live_one_holds(
     journal: Journal, views: ProbeViews
 ) -> None:
     good, bad = uuid4(), uuid4()
-    await journal.tell(bad, named("a"), renamed("poison"), renamed("b"))
+    await journal.tell(bad, named("a"), renamed("poison"), renamed("poison again"))
     await journal.tell(good, named("a"))
     await journal.project(Probe())
     await rebuild(journal.database, journal.store, Probe())
     assert await views.all() == {good: ("a", 1), bad: ("a", 1)}
+    held = [s for s in await told(journal) if s.dead_letters]
+    assert {(s.generation, s.dead_letters) for s in held} == {(1, 1), (2, 1)}
 
     cured = Probe()
     cured.poisonous = False
     await rebuild(journal.database, journal.store, cured)
-    assert await views.all() == {good: ("a", 1), bad: ("b", 3)}
+    assert await views.all() == {good: ("a", 1), bad: ("poison again", 3)}
+
+
+async def test_a_rebuild_stops_at_the_first_event_that_fails(
+    journal: Journal, views: ProbeViews, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    good, bad = uuid4(), uuid4()
+    await journal.tell(good, named("a"))
+    await journal.tell(bad, named("a"), renamed("poison"), renamed("b"))
+    await journal.tell(good, renamed("b"))
+    cured = Probe()
+    cured.poisonous = False
+    await journal.project(cured)
+    live = await views.all()
+
+    with pytest.raises(RebuildFailedError) as failed:
+        await rebuild(journal.database, journal.store, Probe())
+
+    failure = Failure(
+        reason="PoisonError: poison",
+        log="core",
+        position=3,
+        stream=bad,
+        tag="project.renamed",
+    )
+    assert failed.value.failure == failure
+    stopped = [s for s in await told(journal) if s.generation == 2 and s.log == "core"]
+    assert [(s.state, s.position, s.failure) for s in stopped] == [
+        ("failed", 2, failure)
+    ]
+    assert await views.all() == live
+    async with journal.followed_by(cured) as daemon:
+        await journal.tell(bad, renamed("c"))
+        assert await daemon.reached(journal.position, within=5)
+    assert (await views.all())[bad] == ("c", 4)
+
+    made = await rebuild(journal.database, journal.store, cured)
+    assert (made.generation, made.events) == (3, 6)
+    assert await schemas(journal.database, "probe") == [1, 3]
+    assert (await views.all())[bad] == ("c", 4)
+
+
+async def test_a_cancelled_rebuild_goes_on_later(
+    journal: Journal, views: ProbeViews, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(rebuilding, "PAGE", 2)
+    projects = [uuid4() for _ in range(7)]
+    for project in projects:
+        await journal.tell(project, named("a"))
+    await journal.project(Probe())
+    with pytest.raises(NoRebuildError):
+        await cancel(journal.database, Probe())
+
+    slow, go_on = Probe(), asyncio.Event()
+    read = journal.store.read_log
+
+    async def slowly(log: Log, *, after: int = 0, limit: int = 1000) -> list[Recorded]:
+        if after:
+            await go_on.wait()
+        return await read(log, after=after, limit=limit)
+
+    monkeypatch.setattr(journal.store, "read_log", slowly)
+    rebuilt = asyncio.create_task(rebuild(journal.database, journal.store, slow))
+    await until(lambda: slow.batches)
+    await cancel(journal.database, Probe())
+    go_on.set()
+    with pytest.raises(RebuildCancelledError):
+        await rebuilt
+
+    assert slow.batches == [[1, 2], [3, 4]]
+    assert {s.state for s in await told(journal) if s.generation == 2} == {
+        "interrupted"
+    }
+    again = Probe()
+    assert (await rebuild(journal.database, journal.store, again)).generation == 2
+    assert again.batches == [[3, 4], [5, 6], [7]]
+    assert await views.all() == dict.fromkeys(projects, ("a", 1))
+
+
+async def test_the_generation_before_is_brought_level_and_served_again(
+    stored_journal: Journal,
+) -> None:
+    journal, views = stored_journal, ProbeViews(stored_journal.database.engine)
+    one, two = uuid4(), uuid4()
+    await journal.tell(one, named("a"))
+    async with journal.followed_by(Probe()) as daemon:
+        with pytest.raises(NothingBeforeError):
+            await swap_back(journal.database, journal.store, Probe())
+        await rebuild(journal.database, journal.store, Probe())
+        await journal.tell(two, named("b"), renamed("c"))
+        assert await daemon.reached(journal.position, within=5)
+
+        back = await swap_back(journal.database, journal.store, Probe())
+
+        assert back.generation == 1
+        assert await views.all() == {one: ("a", 1), two: ("c", 2)}
+        await journal.tell(two, renamed("d"))
+        assert await daemon.reached(journal.position, within=5)
+        assert await views.all() == {one: ("a", 1), two: ("d", 3)}
+        states = {(s.generation, s.state) for s in await told(journal)}
+        assert states == {(1, "live"), (2, "retired")}
+
+        forth = await swap_back(journal.database, journal.store, Probe())
+        assert forth.generation == 2
+        assert await views.all() == {one: ("a", 1), two: ("d", 3)}
+        assert (await rebuild(journal.database, journal.store, Probe())).generation == 3
+    assert await schemas(journal.database, "probe") == [2, 3]
+
+
+async def test_a_generation_before_of_another_version_is_not_served(
+    journal: Journal,
+) -> None:
+    class Newer(Probe):
+        version = 2
+
+    await journal.project(Probe())
+    await journal.project(Newer())
+    with pytest.raises(OtherVersionError):
+        await swap_back(journal.database, journal.store, Newer())
+
+
+async def test_tables_that_are_gone_are_made_anew_at_the_start(
+    journal: Journal, views: ProbeViews
+) -> None:
+    await journal.tell(OWNER, named("a"))
+    await journal.project(Probe())
+    async with journal.database.pool.connection() as connection:
+        await connection.execute("DROP TABLE rm_probe_v1.probes CASCADE")
+    await journal.project(Probe())
+    assert await views.all() == {OWNER: ("a", 1)}
 
 
 async def test_tables_of_another_shape_are_rebuilt_at_the_start(
@@ -246,20 +404,19 @@ async def test_poison_that_comes_last_does_not_stop_the_swap(
     async with journal.followed_by(Probe()) as daemon:
         await journal.tell(OWNER, named("a"))
         assert await daemon.reached(journal.position, within=5)
-        index = generations.index
+        index, fill = generations.index, rebuilding._Rebuild._fill
 
         async def meanwhile(*given: object) -> None:
             await index(*given)  # type: ignore[arg-type]  # as it was called
-            monkeypatch.setattr(rebuilding, "_fill", late)
+            monkeypatch.setattr(rebuilding._Rebuild, "_fill", late)
 
-        fill = rebuilding._fill
-        told: list[object] = []
+        late_ones: list[object] = []
 
         async def late(*given: object) -> int:
-            if told:
+            if late_ones:
                 return await fill(*given)  # type: ignore[arg-type]  # as it was called
             # After the last page was read, and before the swap.
-            told.append(await journal.tell(OWNER, renamed("poison")))
+            late_ones.append(await journal.tell(OWNER, renamed("poison")))
             assert await daemon.reached(journal.position, within=5)
             async with asyncio.timeout(5):
                 while (await daemon.status())[0].position < 2:
@@ -267,6 +424,6 @@ async def test_poison_that_comes_last_does_not_stop_the_swap(
             return 0
 
         monkeypatch.setattr(generations, "index", meanwhile)
-        assert await rebuild(journal.database, journal.store, Probe()) == 2
-    assert told
+        assert (await rebuild(journal.database, journal.store, Probe())).generation == 2
+    assert late_ones
     assert await views.all() == {OWNER: ("a", 1)}

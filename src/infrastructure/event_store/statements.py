@@ -10,9 +10,11 @@ LOCK_KEYS: dict[Log, int] = {"core": 0x6C62_0001, "runs": 0x6C62_0002}
 ADMITTED = "i.cmd <> ALL ((SELECT current_setting('es.refused'))::int[])"
 
 
-def named(file: str, **words: str) -> dict[str, bytes]:
+def named(
+    file: str, *, package: str = "infrastructure.event_store", **words: str
+) -> dict[str, bytes]:
     """Return the statements of *file* by name, with each ``$word`` put in."""
-    text = (files("infrastructure.event_store") / file).read_text()
+    text = (files(package) / file).read_text()
     for word, meaning in {"admitted": ADMITTED, **words}.items():
         text = text.replace(f"${word}", meaning)
     _, *blocks = text.split("-- name: ")
