@@ -291,17 +291,14 @@ class CheckpointRecorder(TrackingRecorder):
         async with self._database.pool.connection() as connection:
             await checkpoints.begin(connection, "tracked", VERSION, log)
             await connection.execute(
-                checkpoints.FENCE, (position, "tracked", VERSION, log, believed)
+                checkpoints.FENCE,
+                (position, "tracked", VERSION, log, believed, 0, "building"),
             )
 
     async def _positions(self) -> dict[str, int]:
         async with self._database.pool.connection() as connection:
-            return {
-                str(log): position
-                for log, position in (
-                    await checkpoints.positions(connection, "tracked", VERSION)
-                ).items()
-            }
+            found = await checkpoints.standing(connection, "tracked", VERSION)
+            return {str(log): place for log, place in found.positions.items()}
 
 
 @contextmanager
