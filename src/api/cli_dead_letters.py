@@ -1,7 +1,7 @@
 """``langbuilder projections dead-letters``: events that could not be taken in."""
 
 import asyncio
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 from pathlib import Path
 from typing import Any
 from uuid import uuid4
@@ -105,27 +105,17 @@ def retry(
 
     async def work(world: World) -> bool:
         upkeep = world.upkeep
-        chosen_ones = (
-            await _upto(upkeep, name, limit)
-            if every
-            else [await upkeep.letters.get(Place.of(one)) for one in letters]
-        )
+        if every:
+            wanted = await _upto(upkeep, name, limit)
+        else:
+            wanted = [await upkeep.letters.get(Place.of(one)) for one in letters]
         if dry_run:
-            for letter in chosen_ones:
+            for letter in wanted:
                 _say(letter, "would be retried", as_json_lines=as_json_lines)
             return True
-        if every and not yes and chosen_ones:
-            question = f"Retry {len(chosen_ones)} of them?"
-            click.confirm(question, abort=True, err=True)
-        ended = [
-            _ended(
-                letter,
-                await upkeep.retry(letter.place, cause=_cause()),
-                as_json_lines=as_json_lines,
-            )
-            for letter in chosen_ones
-        ]
-        return all(ended)
+        if every and not yes and wanted:
+            click.confirm(f"Retry {len(wanted)} of them?", abort=True, err=True)
+        return await _retry(upkeep, wanted, as_json_lines=as_json_lines)
 
     if not asyncio.run(_with_world(chosen(data_dir=data_dir), work)):
         raise Complaint("Not all could be taken in; their streams stay held.")
@@ -165,6 +155,17 @@ async def _upto(upkeep: Upkeep, name: str | None, limit: int) -> list[DeadLetter
         if len(page) < asked:
             break
     return found
+
+
+async def _retry(
+    upkeep: Upkeep, wanted: Sequence[DeadLetter], *, as_json_lines: bool
+) -> bool:
+    """Tell whether every one of *wanted* was let go."""
+    let_go = True
+    for letter in wanted:
+        outcome = await upkeep.retry(letter.place, cause=_cause())
+        let_go &= _ended(letter, outcome, as_json_lines=as_json_lines)
+    return let_go
 
 
 async def _show(settings: Settings, text: str) -> dict[str, Any]:

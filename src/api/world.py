@@ -128,13 +128,9 @@ def wired(
     components = _components(settings)
     starters = tuple(starter_flows(components))
     drawing = _drawing(ports, database)
+    given = list(map(from_file, starters))
     people = _people(
-        settings,
-        keyring,
-        database,
-        ports=ports,
-        drawing=drawing,
-        starters=[from_file(starter) for starter in starters],
+        settings, keyring, database, ports=ports, drawing=drawing, starters=given
     )
     return World(
         settings=settings,
