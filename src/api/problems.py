@@ -31,6 +31,7 @@ from application.ports import (
     ContentMissingError,
     EventTooLargeError,
     IdempotencyKeyReusedError,
+    OutcomeUnknownError,
     StoreBusyError,
     StreamNotFoundError,
 )
@@ -89,6 +90,7 @@ STATUS: Final[dict[type[DomainError], int]] = {
     AmbiguousStreamError: 409,
     UnreadableEventError: 409,
     StoreBusyError: 503,
+    OutcomeUnknownError: 503,
     EventTooLargeError: 413,
     InvalidEndpointNameError: UNPROCESSABLE,
     InvalidDocumentError: UNPROCESSABLE,
@@ -143,7 +145,7 @@ def of_domain(_: AnyRequest, error: DomainError) -> Response[dict[str, Any]]:
         headers = BEARER
     elif isinstance(error, TooManyFailuresError):
         headers = {"Retry-After": str(error.seconds)}
-    elif isinstance(error, StoreBusyError):
+    elif isinstance(error, StoreBusyError | OutcomeUnknownError):
         headers = RETRY_SOON
     return problem(status, detail_of(error), headers)
 

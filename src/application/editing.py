@@ -29,6 +29,7 @@ from application.ports import (
     Ownership,
     Saved,
 )
+from application.repeats import once
 from domain.flow import secrets
 from domain.flow.flow import Flow
 from domain.flow.merge import Conflict, EditConflictError, merge
@@ -120,8 +121,28 @@ class Editing:
 
         Edits of different fields merge; of the same field the later is refused.
         """
-        if before := await self._store.answered(cause):
+
+        async def again(before: Saved) -> Done[Flow]:
             return Done(await self._flows.get(flow_id), before.position)
+
+        return await once(
+            self._store,
+            cause,
+            again=again,
+            attempt=lambda: self._change(
+                actor, flow_id, change, cause=cause, expected=expected
+            ),
+        )
+
+    async def _change(
+        self,
+        actor: Actor,
+        flow_id: UUID,
+        change: FlowChange,
+        *,
+        cause: Cause,
+        expected: int | None,
+    ) -> Done[Flow]:
         owned = await self._permissions.require(actor, "flow", flow_id)
         if change.folder_id is not None and change.folder_id != owned.project:
             await self._permissions.require(actor, "project", change.folder_id)

@@ -32,6 +32,7 @@ from application.ports import (
     Saved,
     StreamNotFoundError,
 )
+from application.repeats import once
 from domain.flow import secrets
 from domain.flow.flow import Flow
 from domain.flow.names import next_endpoint, next_name
@@ -220,7 +221,8 @@ class Flows:
         self, actor: Actor, flows: Sequence[UUID], *, cause: Cause
     ) -> Done[int]:
         """Delete those of *flows* that are *actor*'s; say how many that were."""
-        if before := await self._store.answered(cause):
+
+        async def again(before: Saved) -> Done[int]:
             return Done(len(ids_in(before.answer)), before.position)
 
         async def attempt() -> Done[int]:
@@ -235,7 +237,9 @@ class Flows:
             await self.clean_up(removed.flows, cause=cause)
             return Done(len(removed.flows), saved.position)
 
-        return await deciding_again(attempt)
+        return await once(
+            self._store, cause, again=again, attempt=lambda: deciding_again(attempt)
+        )
 
     async def removal(self, flows: Iterable[UUID]) -> Changes:
         """Decide that *flows* are deleted, without storing it."""

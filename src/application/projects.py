@@ -28,7 +28,9 @@ from application.ports import (
     EventStore,
     Owned,
     Ownership,
+    Saved,
 )
+from application.repeats import once
 from domain.flow.names import next_name
 from domain.kernel import DomainError
 from domain.project.project import Project
@@ -253,9 +255,9 @@ class Projects:
         self, actor: Actor, project_id: UUID, *, cause: Cause
     ) -> Done[None]:
         """Delete a project with the flows in it."""
-        if before := await self._store.answered(cause):
+
+        async def again(before: Saved) -> Done[None]:
             return Done(None, before.position)
-        await self._permissions.require(actor, "project", project_id)
 
         async def attempt() -> Done[None]:
             removed = await self.removal([project_id])
@@ -265,7 +267,11 @@ class Projects:
             await self._flows.clean_up(removed.flows, cause=cause)
             return Done(None, saved.position)
 
-        return await deciding_again(attempt)
+        async def first() -> Done[None]:
+            await self._permissions.require(actor, "project", project_id)
+            return await deciding_again(attempt)
+
+        return await once(self._store, cause, again=again, attempt=first)
 
     async def removal(self, projects: Sequence[UUID]) -> Changes:
         """Decide that *projects* are deleted with their flows, without storing it."""

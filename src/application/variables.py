@@ -23,8 +23,10 @@ from application.ports import (
     EventStore,
     Owned,
     Ownership,
+    Saved,
     Vault,
 )
+from application.repeats import once
 from domain.kernel import DomainError
 from domain.user.events import VariableKind
 from domain.user.user import User
@@ -83,9 +85,12 @@ class Variables:
         # One at a time, so that a request sent twice at once finds its own answer
         # and not a variable of that name.
         async with self._turns.of(owner):
-            if before := await self._store.answered(cause):
-                return Done(ids_in(before.answer)[0], before.position)
-            return await self._define(owner, new, cause=cause)
+            return await once(
+                self._store,
+                cause,
+                again=_defined_before,
+                attempt=lambda: self._define(owner, new, cause=cause),
+            )
 
     async def _define(
         self, owner: UUID, new: NewVariable, *, cause: Cause
@@ -199,3 +204,7 @@ def refuse_empty(name: str, value: str) -> None:
     missing = [word for word, text in (("name", name), ("value", value)) if not text]
     if missing:
         raise EmptyVariableError(" and ".join(missing))
+
+
+async def _defined_before(before: Saved) -> Done[UUID]:
+    return Done(ids_in(before.answer)[0], before.position)

@@ -1,8 +1,6 @@
 """What the PostgreSQL writer does when things go wrong around it."""
 
 import asyncio
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
 from uuid import uuid4
 
 import msgspec
@@ -13,48 +11,24 @@ from psycopg import AsyncConnection
 from application.ports import (
     Attached,
     Claim,
+    OutcomeUnknownError,
     Position,
     StoreBusyError,
 )
 from infrastructure.event_store.listener import Listener
-from infrastructure.event_store.statements import LOCK_KEYS
 from infrastructure.event_store.store import PostgresEventStore
-from infrastructure.event_store.writer import Limits, OutcomeUnknownError
+from infrastructure.event_store.writer import Limits
 from infrastructure.postgres import Database
-from infrastructure.subject_keys import PostgresSubjectKeys
 from tests.contracts.event_stores import (
-    KEYRING,
     Letters,
     Named,
     Talk,
     because,
     content,
 )
+from tests.contracts.postgres_stores import held_up, opened
 
 pytestmark = pytest.mark.server
-
-
-@asynccontextmanager
-async def opened(
-    database: Database, limits: Limits | None = None
-) -> AsyncIterator[PostgresEventStore]:
-    keys = PostgresSubjectKeys(database, KEYRING)
-    store = PostgresEventStore(database, keys, limits=limits)
-    await store.start()
-    try:
-        yield store
-    finally:
-        await store.stop()
-
-
-@asynccontextmanager
-async def held_up(database: Database) -> AsyncIterator[None]:
-    """Hold the core log's lock, as another server's writer would."""
-    async with await AsyncConnection.connect(database.dsn) as connection:
-        await connection.execute(
-            "SELECT pg_advisory_xact_lock(%s)", [LOCK_KEYS["core"]]
-        )
-        yield
 
 
 async def writers_of(database: Database) -> list[int]:

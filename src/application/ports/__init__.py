@@ -172,6 +172,10 @@ class StoreBusyError(DomainError):
     """The server has more to write than it can take; try again in a moment."""
 
 
+class OutcomeUnknownError(DomainError):
+    """The database was lost while this was written; ask again whether it is done."""
+
+
 class EventTooLargeError(DomainError):
     """One event would be larger than the log accepts."""
 
@@ -209,7 +213,9 @@ class EventStore(Protocol):
         whatever their stream holds by then, instead of expecting a version.
 
         Raise `ConcurrencyError`, `ClaimTakenError`, `SubjectErasedError`,
-        `IdempotencyKeyReusedError`, `EventTooLargeError` or `StoreBusyError`.
+        `IdempotencyKeyReusedError`, `EventTooLargeError` or `StoreBusyError`. After
+        `OutcomeUnknownError`, and where the caller is cancelled, all of it may be
+        stored or nothing: ask for the `outcome`.
         """
         ...
 
@@ -217,8 +223,21 @@ class EventStore(Protocol):
         """
         Return what an idempotent command came to, if it was carried out before.
 
-        Ask before deciding: a repeat of "delete" must not be told "not found".
-        Raise `IdempotencyKeyReusedError` if its id was used for another request.
+        Ask before deciding: a repeat of "delete" must not be told "not found". What
+        is under way in this process is waited for, what is elsewhere is not: so ask
+        for the `outcome` before a repeat is refused. Raise
+        `IdempotencyKeyReusedError` if its id was used for another request.
+        """
+        ...
+
+    async def outcome(self, cause: Cause) -> Saved | None:
+        """
+        Return what a command came to, after commits under way anywhere have ended.
+
+        ``None``: nothing of it is stored; what another process holds in its queue it
+        may still store. A command that is not idempotent is known where it was saved,
+        for a while after its caller was cancelled. Raise `OutcomeUnknownError` where
+        it cannot be told yet, `StoreBusyError` if the log stays locked.
         """
         ...
 

@@ -54,6 +54,11 @@ class Command(msgspec.Struct, frozen=True, kw_only=True):
         return {subject for subject in every if subject is not None}
 
     @property
+    def key(self) -> tuple[UUID, UUID]:
+        """By what its caller can ask about it."""
+        return (self.cause.command_id, self.actor)
+
+    @property
     def empty(self) -> bool:
         """Whether there is nothing to write at all."""
         return not (

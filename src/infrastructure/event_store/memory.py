@@ -219,6 +219,10 @@ class MemoryEventStore(EventStore):
         return before[0].saved if before else None
 
     @override
+    async def outcome(self, cause: Cause) -> Saved | None:
+        return await self.answered(cause)  # nothing is ever under way
+
+    @override
     async def read_stream(
         self, log: Log, stream: UUID, *, after: int = 0, limit: int = 1000
     ) -> list[Recorded]:

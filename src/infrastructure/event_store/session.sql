@@ -28,6 +28,11 @@ SELECT EXISTS (SELECT FROM es.features WHERE name = %(name)s)
 SELECT log, request_hash, answer, position FROM es.commands
 WHERE command_id = %(id)s AND actor = %(actor)s
 
+-- name: after_commits
+-- Waits until who writes has committed; what is read next in this transaction has it.
+SELECT set_config('lock_timeout', %(lock)s, true),
+       pg_advisory_xact_lock_shared(%(core)s), pg_advisory_xact_lock_shared(%(runs)s)
+
 -- name: forget_answers
 DELETE FROM es.commands WHERE created_at < now() - make_interval(days => %(days)s)
 RETURNING command_id

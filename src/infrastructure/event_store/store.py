@@ -8,6 +8,8 @@ from functools import partial
 from typing import Any, override
 from uuid import UUID
 
+import msgspec
+from psycopg import errors
 from psycopg.rows import TupleRow
 from psycopg.types.numeric import Int8
 
@@ -16,9 +18,11 @@ from application.ports import (
     Cause,
     EventStore,
     IdempotencyKeyReusedError,
+    OutcomeUnknownError,
     Position,
     Recorded,
     Saved,
+    StoreBusyError,
     StreamNotFoundError,
 )
 from domain.kernel import Aggregate, Log
@@ -32,7 +36,7 @@ from infrastructure.event_store.command import (
 from infrastructure.event_store.mapper import MsgspecMapper
 from infrastructure.event_store.notifier import Notifier
 from infrastructure.event_store.sealing import NO_KEYS, Keys, SealingMapper, Stored
-from infrastructure.event_store.statements import SESSION, STATEMENTS
+from infrastructure.event_store.statements import LOCK_KEYS, SESSION, STATEMENTS
 from infrastructure.event_store.writer import Limits, Writer
 from infrastructure.postgres import Database
 from infrastructure.subject_keys import SubjectKeys
@@ -49,6 +53,8 @@ SEALED_STATES = "sealed_states"
 """The feature of a database on which no server runs that could not open them."""
 LOOKED_AGAIN = 30.0
 """Seconds between two looks whether that has come to be so."""
+LOCK_TIMEOUT = "5s"
+"""How long who asks for an outcome waits for commits under way."""
 LOGS: tuple[Log, ...] = ("core", "runs")
 
 
@@ -166,11 +172,34 @@ class PostgresEventStore(EventStore):
 
     @override
     async def answered(self, cause: Cause) -> Saved | None:
+        here = await self._outcome_here(cause)
         if not cause.idempotent:
-            return None
-        rows = await self._read(
-            SESSION["answered"], id=cause.command_id, actor=cause.actor.user or NOBODY
-        )
+            return here
+        return self._answer(cause, await self._read(SESSION["answered"], **_key(cause)))
+
+    @override
+    async def outcome(self, cause: Cause) -> Saved | None:
+        here = await self._outcome_here(cause)
+        if not cause.idempotent:
+            return here
+        try:
+            rows = await self._after_commits(SESSION["answered"], **_key(cause))
+        except errors.LockNotAvailable as error:
+            raise StoreBusyError from error
+        return self._answer(cause, rows)
+
+    async def _outcome_here(self, cause: Cause) -> Saved | None:
+        key = (cause.command_id, cause.actor.user or NOBODY)
+        found: Saved | None = None
+        for writer in self._writers.values():
+            try:
+                found = await writer.outcome(key) or found
+            except OutcomeUnknownError:
+                if not cause.idempotent:
+                    raise
+        return found and msgspec.structs.replace(found, repeated=True)
+
+    def _answer(self, cause: Cause, rows: Sequence[TupleRow]) -> Saved | None:
         if any(request_hash != cause.request_hash for _, request_hash, _, _ in rows):
             raise IdempotencyKeyReusedError
         for log, _, answer, position in rows:
@@ -227,6 +256,26 @@ class PostgresEventStore(EventStore):
             await cursor.execute(statement, parameters)
             return await cursor.fetchall()
 
+    async def _after_commits(
+        self, statement: bytes, **parameters: object
+    ) -> list[TupleRow]:
+        """Read once the commits that are under way on any server have ended."""
+        async with (
+            self._pool.connection() as connection,
+            connection.cursor(binary=True) as cursor,
+            connection.transaction(),
+        ):
+            await connection.execute(
+                SESSION["after_commits"],
+                {
+                    "lock": LOCK_TIMEOUT,
+                    "core": LOCK_KEYS["core"],
+                    "runs": LOCK_KEYS["runs"],
+                },
+            )
+            await cursor.execute(statement, parameters)
+            return await cursor.fetchall()
+
     async def _recorded(self, log: Log, rows: Sequence[TupleRow]) -> list[Recorded]:
         read = self._mapper.read
         keys = await self._mapper.keys_to_open({row[-1] for row in rows})
@@ -260,3 +309,7 @@ class PostgresEventStore(EventStore):
                 told(log, position)
             except Exception:  # its commit stands; the writer must go on
                 logger.exception("Somebody could not take the news of %s", position)
+
+
+def _key(cause: Cause) -> dict[str, UUID]:
+    return {"id": cause.command_id, "actor": cause.actor.user or NOBODY}

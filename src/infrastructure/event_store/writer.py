@@ -6,17 +6,19 @@ from collections import deque
 from collections.abc import Callable, Sequence
 from contextlib import suppress
 from time import monotonic
+from uuid import UUID
 
 import msgspec
 import psycopg
 from psycopg import AsyncConnection, errors
 from psycopg.pq import TransactionStatus
 
-from application.ports import Position, Saved, StoreBusyError
+from application.ports import OutcomeUnknownError, Position, Saved, StoreBusyError
 from domain.kernel import Log
 from infrastructure.event_store import batch
 from infrastructure.event_store.command import Command
 from infrastructure.event_store.statements import SESSION
+from infrastructure.event_store.waiting import UnderWay, Waiting, WithdrawnError
 from infrastructure.postgres import connection_string
 
 logger = logging.getLogger(__name__)
@@ -29,10 +31,6 @@ IN_THE_WAY = (errors.LockNotAvailable, errors.DeadlockDetected, errors.UniqueVio
 """Errors that say nothing against the commands themselves, so far."""
 
 
-class OutcomeUnknownError(Exception):
-    """The connection broke during the commit and could not be restored in time."""
-
-
 class Limits(msgspec.Struct, frozen=True, kw_only=True):
     """How much one writer takes on, and how long it waits (seconds)."""
 
@@ -43,24 +41,6 @@ class Limits(msgspec.Struct, frozen=True, kw_only=True):
     lock_timeout: float = 2.0
     statement_timeout: float = 5.0
     give_up_after: float = 20.0
-
-
-class _Waiting:
-    """A command, and the caller who waits for it."""
-
-    def __init__(self, command: Command) -> None:
-        self.command = command
-        self.touched = frozenset(command.touched())
-        self.saved: asyncio.Future[Saved] = asyncio.get_running_loop().create_future()
-        self.in_doubt = False
-
-    def settle(self, outcome: Saved | Exception) -> None:
-        if self.saved.done():  # the caller was cancelled and does not wait any more
-            return
-        if isinstance(outcome, Saved):
-            self.saved.set_result(outcome)
-        else:
-            self.saved.set_exception(outcome)
 
 
 class Writer:
@@ -78,7 +58,8 @@ class Writer:
         self._dsn = connection_string(dsn)
         self._limits = limits
         self._committed = committed
-        self._queue: deque[_Waiting] = deque()
+        self._under_way = UnderWay()
+        self._queue: deque[Waiting] = deque()
         self._queued_bytes = 0
         self._wake = asyncio.Event()
         self._stopping = False
@@ -107,11 +88,19 @@ class Writer:
         )
         if full or self._stopping or self._task is None:
             raise StoreBusyError
-        waiting = _Waiting(command)
+        waiting = self._under_way.add(command)
         self._queue.append(waiting)
         self._queued_bytes += command.size
         self._wake.set()
-        return await waiting.saved
+        try:
+            return await waiting.saved
+        except asyncio.CancelledError:
+            self._under_way.remember(waiting)
+            raise
+
+    async def outcome(self, key: tuple[UUID, UUID]) -> Saved | None:
+        """Tell what the commands of *key* came to here, once none is under way."""
+        return await self._under_way.outcome(key)
 
     async def _write(self) -> None:
         while True:
@@ -126,10 +115,10 @@ class Writer:
                 self._wake.clear()
                 await self._wake.wait()
 
-    def _take(self) -> list[_Waiting]:
+    def _take(self) -> list[Waiting]:
         """Choose the next batch: in order, small enough, and of disjoint commands."""
-        taken: list[_Waiting] = []
-        passed: list[_Waiting] = []
+        taken: list[Waiting] = []
+        passed: list[Waiting] = []
         touched: set[object] = set()
         size = 0
         limits = self._limits
@@ -139,9 +128,11 @@ class Writer:
             if not fits or len(passed) >= SCANNED * limits.batch_commands:
                 break
             self._queue.popleft()
-            if waiting.saved.done():
+            if waiting.left:
                 self._queued_bytes -= waiting.command.size
+                waiting.settle(WithdrawnError())
             elif touched.isdisjoint(waiting.touched):
+                waiting.taken = True
                 taken.append(waiting)
                 size += waiting.command.size
             else:
@@ -151,11 +142,11 @@ class Writer:
         self._queued_bytes -= size
         return taken
 
-    async def _commit(self, taken: Sequence[_Waiting]) -> None:
+    async def _commit(self, taken: Sequence[Waiting]) -> None:
         """See to it that everyone in *taken* is answered."""
         deadline = monotonic() + self._limits.give_up_after
         pause, tries = 0.01, 0
-        while taken := [waiting for waiting in taken if not waiting.saved.done()]:
+        while taken := _still_wanted(taken):
             try:
                 await self._attempt(taken)
             except Exception as error:  # noqa: BLE001 - whatever it is, somebody waits
@@ -168,7 +159,7 @@ class Writer:
                     await self._divide(taken, error, lost=lost)
 
     async def _divide(
-        self, taken: Sequence[_Waiting], error: Exception, *, lost: bool
+        self, taken: Sequence[Waiting], error: Exception, *, lost: bool
     ) -> None:
         """Find the command that *error* is about, so that no other fails with it."""
         if lost or isinstance(error, errors.LockNotAvailable):
@@ -183,12 +174,12 @@ class Writer:
             await self._commit(taken[:middle])
             await self._commit(taken[middle:])
 
-    async def _attempt(self, taken: Sequence[_Waiting]) -> None:
+    async def _attempt(self, taken: Sequence[Waiting]) -> None:
         connection = await self._connected()
         doubtful = [waiting for waiting in taken if waiting.in_doubt]
         if doubtful:
             await self._resolve(connection, doubtful)
-            taken = [waiting for waiting in taken if not waiting.saved.done()]
+            taken = _still_wanted(taken)
         for waiting in taken:
             waiting.in_doubt = True
         commands = [waiting.command for waiting in taken]
@@ -204,7 +195,7 @@ class Writer:
         self._tell(outcomes)
 
     async def _resolve(
-        self, connection: batch.Connection, doubtful: Sequence[_Waiting]
+        self, connection: batch.Connection, doubtful: Sequence[Waiting]
     ) -> None:
         commands = [waiting.command for waiting in doubtful]
         stored = await batch.recognise(connection, self._log, commands)
@@ -265,3 +256,11 @@ class Writer:
         if self._connection is not None:
             await self._connection.close()
             self._connection = None
+
+
+def _still_wanted(taken: Sequence[Waiting]) -> list[Waiting]:
+    """Return those of *taken* that are not settled, and let go of who has left."""
+    for waiting in taken:
+        if waiting.left and not waiting.in_doubt and waiting.outcome is None:
+            waiting.settle(WithdrawnError())
+    return [waiting for waiting in taken if waiting.outcome is None]
