@@ -5,8 +5,7 @@ from uuid import UUID, uuid4
 
 import psycopg
 from eventsourcing.application import Application
-from eventsourcing.domain import Aggregate as LibraryAggregate
-from eventsourcing.domain import DomainEvent, event
+from eventsourcing.domain import Aggregate as LibraryAggregate, DomainEvent, event
 from eventsourcing.persistence import Tracking
 from eventsourcing.postgres import PostgresTrackingRecorder
 from eventsourcing.projection import Projection, ProjectionRunner

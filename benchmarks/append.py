@@ -15,8 +15,7 @@ from uuid import UUID, uuid4
 import msgspec
 import psycopg
 from eventsourcing.application import Application
-from eventsourcing.domain import Aggregate as LibraryAggregate
-from eventsourcing.domain import event
+from eventsourcing.domain import Aggregate as LibraryAggregate, event
 
 from application.ports import SYSTEM, Cause
 from benchmarks._bench import Figures, event_store, workplace

@@ -6,8 +6,7 @@ from uuid import UUID, uuid4
 import msgspec
 
 from application.ports import Canvas, Sealed, Vault
-from domain.flow import document as documents
-from domain.flow import secrets, shape
+from domain.flow import document as documents, secrets, shape
 from domain.kernel import Json
 
 PASSWORD_FIELD = "flow-field"  # noqa: S105  (a kind of vault entry)

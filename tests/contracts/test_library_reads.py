@@ -12,9 +12,11 @@ from eventsourcing.persistence import Notification, StoredEvent
 from domain.kernel import Log
 from domain.project.project import Project
 from infrastructure.event_store.mapper import MsgspecMapper
-from infrastructure.event_store.sealing import Keys
-from infrastructure.event_store.sealing import Stored as Sealed
-from infrastructure.event_store.sealing import opened as opened_state
+from infrastructure.event_store.sealing import (
+    Keys,
+    Stored as Sealed,
+    opened as opened_state,
+)
 from tests.contracts.event_stores import Named, Stored, Talk, because
 from tests.contracts.library_readers import (
     Envelope,

@@ -4,9 +4,7 @@ from typing import Any
 from uuid import UUID
 
 import pytest
-from hypothesis import given as for_all
-from hypothesis import settings
-from hypothesis import strategies as st
+from hypothesis import given as for_all, settings, strategies as st
 
 from domain.kernel import ContentRef
 from domain.run.events import (

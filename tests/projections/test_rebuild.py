@@ -14,8 +14,7 @@ from domain.run.events import RunClaimed, RunSucceeded
 from domain.thread.events import ThreadRenamed
 from domain.user.events import ApiKeyIssued, UserRegistered, VariableDefined
 from infrastructure.postgres import Database
-from projections import generations
-from projections import rebuild as rebuilding
+from projections import generations, rebuild as rebuilding
 from projections.all import ALL
 from projections.rebuild import rebuild
 from projections.refusals import (

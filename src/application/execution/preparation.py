@@ -19,8 +19,7 @@ from application.ports import (
     Vault,
 )
 from application.ports.components import RunFacts
-from domain.flow import document as documents
-from domain.flow import secrets
+from domain.flow import document as documents, secrets
 from domain.kernel import ContentRef, DomainError, Json
 from domain.run.asked import Asked
 from domain.run.events import Trigger

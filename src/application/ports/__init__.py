@@ -8,6 +8,14 @@ from uuid import UUID
 
 import msgspec
 
+from application.ports.refusals import (
+    ConcurrencyError as ConcurrencyError,
+    EventTooLargeError as EventTooLargeError,
+    IdempotencyKeyReusedError as IdempotencyKeyReusedError,
+    OutcomeUnknownError as OutcomeUnknownError,
+    StoreBusyError as StoreBusyError,
+    StreamNotFoundError as StreamNotFoundError,
+)
 from domain.kernel import Aggregate, ContentRef, DomainError, Event, Json, Log
 
 
@@ -148,36 +156,12 @@ class Saved(msgspec.Struct, frozen=True):
     repeated: bool = False
 
 
-class StreamNotFoundError(DomainError):
-    """There is no such stream."""
-
-
-class ConcurrencyError(DomainError):
-    """Someone else recorded first; read again and decide again."""
-
-
 class ClaimTakenError(DomainError):
     """Another thing bears this name already."""
 
     def __init__(self, claim: Claim) -> None:
         super().__init__(f"{claim.kind} {claim.key!r}")
         self.claim = claim
-
-
-class IdempotencyKeyReusedError(DomainError):
-    """This Idempotency-Key was used with another request; send a new key."""
-
-
-class StoreBusyError(DomainError):
-    """The server has more to write than it can take; try again in a moment."""
-
-
-class OutcomeUnknownError(DomainError):
-    """The database was lost while this was written; ask again whether it is done."""
-
-
-class EventTooLargeError(DomainError):
-    """One event would be larger than the log accepts."""
 
 
 class ContentMissingError(DomainError):

@@ -1,6 +1,30 @@
-"""What an event store refuses because of what is in it already."""
+"""What an event store refuses to do."""
 
 from domain.kernel import DomainError
+
+
+class StreamNotFoundError(DomainError):
+    """There is no such stream."""
+
+
+class ConcurrencyError(DomainError):
+    """Someone else recorded first; read again and decide again."""
+
+
+class IdempotencyKeyReusedError(DomainError):
+    """This Idempotency-Key was used with another request; send a new key."""
+
+
+class StoreBusyError(DomainError):
+    """The server has more to write than it can take; try again in a moment."""
+
+
+class OutcomeUnknownError(DomainError):
+    """The database was lost while this was written; ask again whether it is done."""
+
+
+class EventTooLargeError(DomainError):
+    """One event would be larger than the log accepts."""
 
 
 class UnreadableEventError(DomainError):
