@@ -15,7 +15,8 @@ CREATE TABLE es.segments (
 ALTER TABLE es.segments ALTER COLUMN events SET STORAGE EXTERNAL;
 
 -- Where archived events lie: one row an archive (of a partition, or of what a
--- compaction took out of the threads).
+-- compaction took out of the threads), written as they leave the log. digest is a keyed
+-- one of the manifest at address.
 CREATE TABLE es.archives (
     id             uuid        PRIMARY KEY,
     partition      text        NOT NULL,
@@ -26,6 +27,7 @@ CREATE TABLE es.archives (
     first_position bigint      NOT NULL,
     last_position  bigint      NOT NULL,
     address        text        NOT NULL,
+    digest         text        NOT NULL,
     bytes          bigint      NOT NULL,
     archived_at    timestamptz NOT NULL DEFAULT clock_timestamp()
 );

@@ -17,6 +17,7 @@ COMMANDS = {
     "run": "api.cli_run",
     "migrate": "api.cli_migrate",
     "events": "api.cli_events",
+    "archives": "api.cli_archives",
     "projections": "api.cli_projections",
     "users": "api.cli_users",
     "doctor": "api.cli_doctor",

@@ -216,7 +216,13 @@ async def _world(settings: Settings, *, serving: bool) -> AsyncIterator[World]:
         stack.push_async_callback(store.stop)
         vault = PostgresVault(database, keyring, keys)
         world = wired(
-            settings, keyring, database, store=store, contents=contents, vault=vault
+            settings,
+            keyring,
+            database,
+            store=store,
+            contents=contents,
+            vault=vault,
+            blobs=blobs,
         )
         stack.push_async_callback(world.key_uses.close)
         stack.push_async_callback(world.upkeep.stop)

@@ -16,6 +16,7 @@ from application.flows import Flows, NewFlow, from_file
 from application.messages import Messages
 from application.permissions import Permissions
 from application.ports import (
+    Blobs,
     Canvas,
     Claims,
     Contents,
@@ -37,13 +38,15 @@ from infrastructure.credentials import (
     PostgresSessions,
     SignInLinks,
 )
+from infrastructure.event_store.archive_evidence import PostgresArchivedEntries
+from infrastructure.event_store.archived_store import ArchivedEventStore
 from infrastructure.event_store.browse import PostgresBrowser
 from infrastructure.event_store.canvas import PostgresCanvas
 from infrastructure.event_store.claims import PostgresClaims
 from infrastructure.event_store.leases import PostgresLeases
 from infrastructure.event_store.ownership import PostgresOwnership
 from infrastructure.event_store.store import PostgresEventStore
-from infrastructure.event_store.verification import NothingArchived, PostgresEvidence
+from infrastructure.event_store.verification import PostgresEvidence
 from infrastructure.keyring import Keyring
 from infrastructure.postgres import Database
 from infrastructure.secrets import PostgresContents, PostgresVault
@@ -61,6 +64,7 @@ class World(msgspec.Struct, frozen=True, kw_only=True):
     settings: Settings
     keyring: Keyring
     database: Database
+    blobs: Blobs
     store: PostgresEventStore
     events: Events
     claims: Claims
@@ -85,6 +89,7 @@ class World(msgspec.Struct, frozen=True, kw_only=True):
     sessions: Sessions
     evidence: Evidence
     upkeep: Upkeep
+    archived: ArchivedEventStore
 
 
 class _Ports(NamedTuple):
@@ -122,6 +127,7 @@ def wired(
     store: PostgresEventStore,
     contents: PostgresContents,
     vault: PostgresVault,
+    blobs: Blobs,
 ) -> World:
     """Join everything that needs nothing running beside it."""
     ports = _ports(database, store, contents=contents, vault=vault)
@@ -136,7 +142,9 @@ def wired(
         settings=settings,
         keyring=keyring,
         database=database,
-        evidence=_evidence(keyring, database),
+        blobs=blobs,
+        evidence=_evidence(keyring, database, blobs),
+        archived=ArchivedEventStore(store, database, blobs),
         leases=PostgresLeases(database),
         components=components,
         starters=starters,
@@ -148,9 +156,12 @@ def wired(
     )
 
 
-def _evidence(keyring: Keyring, database: Database) -> Evidence:
+def _evidence(keyring: Keyring, database: Database, blobs: Blobs) -> Evidence:
+    sign = keyring.sign_history
     return PostgresEvidence(
-        database.dsn, keyring.sign_history, lambda _: NothingArchived()
+        database.dsn,
+        sign,
+        lambda connection: PostgresArchivedEntries(connection, blobs, sign),
     )
 
 

@@ -7,11 +7,13 @@ from uuid import UUID
 import psycopg
 from psycopg import AsyncConnection
 
+from application.ports import Blobs
 from application.ports.evidence import Finding, Head, LogEvidence
 from domain.kernel import Aggregate, Event
+from infrastructure.event_store.archive_evidence import PostgresArchivedEntries
 from infrastructure.event_store.sealer import Sealer
 from infrastructure.event_store.store import PostgresEventStore
-from infrastructure.event_store.verification import NothingArchived, PostgresEvidence
+from infrastructure.event_store.verification import PostgresEvidence
 from infrastructure.keyring import Keyring
 from infrastructure.postgres import Database
 from tests.contracts.event_stores import Named, because
@@ -23,11 +25,20 @@ KEYS = Keyring(SECRET)
 class Room:
     """One database: its store, a sealer of small segments, and the evidence."""
 
-    def __init__(self, database: Database, store: PostgresEventStore) -> None:
+    def __init__(
+        self, database: Database, store: PostgresEventStore, blobs: Blobs
+    ) -> None:
         self.database = database
         self.store = store
-        self.evidence = PostgresEvidence(
-            database.dsn, KEYS.sign_history, lambda _: NothingArchived()
+        self.blobs = blobs
+        self.evidence = self.evidence_at(database.dsn)
+
+    def evidence_at(self, dsn: str) -> PostgresEvidence:
+        sign = KEYS.sign_history
+        return PostgresEvidence(
+            dsn,
+            sign,
+            lambda connection: PostgresArchivedEntries(connection, self.blobs, sign),
         )
 
     async def append(self, *aggregates: Aggregate[Event]) -> None:

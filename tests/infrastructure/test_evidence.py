@@ -16,10 +16,9 @@ from infrastructure.event_store.segments import (
     entries_in,
     entry_of,
 )
-from infrastructure.event_store.verification import NothingArchived, PostgresEvidence
 from infrastructure.keyring import Keyring
 from tests.contracts.event_stores import Named, Talk
-from tests.infrastructure.evidence_room import KEYS, Room
+from tests.infrastructure.evidence_room import Room
 
 pytestmark = pytest.mark.server
 
@@ -308,7 +307,7 @@ async def test_python_makes_the_entries_that_postgres_makes(room: Room) -> None:
         ):
             await cursor.execute(
                 "SELECT notification_id AS position, originator_id AS stream,"
-                " originator_version AS version, topic, schema_version, state,"
+                " originator_version AS version, topic AS tag, schema_version, state,"
                 " metadata, subject,"
                 " tenant, timestamptz_send(recorded_at) AS recorded_at"
                 f" FROM es.{log}_events ORDER BY 1".encode()
@@ -333,10 +332,7 @@ async def test_a_function_of_another_schema_cannot_stand_in(room: Room) -> None:
     await room.tamper("ALTER ROLE CURRENT_USER SET search_path = evil, pg_catalog")
     await room.tamper("UPDATE es.core_events SET state = '{}'")
 
-    evidence = PostgresEvidence(
-        room.database.migration_dsn, KEYS.sign_history, lambda _: NothingArchived()
-    )
-    core, _ = await evidence.verify()
+    core, _ = await room.evidence_at(room.database.migration_dsn).verify()
     await room.tamper("ALTER ROLE CURRENT_USER RESET search_path")
 
     assert [one.stream for one in core.findings] == [a] * 3

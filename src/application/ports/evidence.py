@@ -7,7 +7,7 @@ from uuid import UUID
 
 import msgspec
 
-from domain.kernel import Log
+from domain.kernel import DomainError, Log
 
 Kind = Literal[
     "changed",
@@ -22,6 +22,10 @@ Kind = Literal[
     "rewritten",
     "head",
 ]
+
+
+class ArchiveBrokenError(DomainError):
+    """A file of an archive is missing, or is not what was written."""
 
 
 class Finding(msgspec.Struct, frozen=True, kw_only=True):

@@ -3,7 +3,7 @@
 import asyncio
 import logging
 from contextlib import suppress
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 from typing import Any
 
 import psycopg
@@ -18,6 +18,7 @@ from infrastructure.event_store.segments import (
     Facts,
     Sign,
     chained,
+    microseconds,
     signed,
 )
 from infrastructure.postgres import connection_string
@@ -29,7 +30,6 @@ LARGEST = 2048
 LAST_ROUND = 5.0
 """Seconds that sealing the rest may hold up a server that stops."""
 
-_EPOCH = datetime(2000, 1, 1, tzinfo=UTC)
 _NOTHING: tuple[int, int, int, None] = (0, 0, 0, None)
 _logger = logging.getLogger(__name__)
 
@@ -163,8 +163,3 @@ class Sealer:
         if connection is not None:
             with suppress(psycopg.Error, OSError):
                 await connection.close()
-
-
-def microseconds(at: datetime) -> int:
-    """Return how PostgreSQL counts the moment *at*."""
-    return (at - _EPOCH) // timedelta(microseconds=1)

@@ -2,15 +2,20 @@
 
 import struct
 from collections.abc import Callable, Iterator
+from datetime import UTC, datetime, timedelta
 from hashlib import sha256
 from typing import NamedTuple
 from uuid import UUID
+
+import msgspec
 
 from domain.kernel import Log
 from infrastructure.event_store.statements import named
 
 SEALER_LOCK = 0x6C62_7365
 """The advisory lock of the one server that seals."""
+ARCHIVER_LOCK = 0x6C62_6172
+"""Held by who moves events to archives, and shared by who verifies meanwhile."""
 BEGINNING = 0
 """The position before every event."""
 NO_CHAIN = bytes(32)
@@ -18,6 +23,7 @@ NO_CHAIN = bytes(32)
 
 _ENTRY = struct.Struct("!q16sq16s")
 _DIGEST_BYTES = 16
+_EPOCH = datetime(2000, 1, 1, tzinfo=UTC)
 ENTRY_BYTES = _ENTRY.size
 _FACTS = struct.Struct("!qqqqq")
 _PLACE = struct.Struct("!16sqh")
@@ -41,7 +47,7 @@ class Entry(NamedTuple):
     digest: bytes
 
 
-class StoredEvent(NamedTuple):
+class StoredEvent(msgspec.Struct, frozen=True, kw_only=True):
     """
     An event exactly as it is stored.
 
@@ -51,7 +57,7 @@ class StoredEvent(NamedTuple):
     position: int
     stream: UUID
     version: int
-    topic: str
+    tag: str
     schema_version: int
     state: bytes
     metadata: bytes
@@ -70,16 +76,26 @@ class Facts(NamedTuple):
     sealed_at: int
 
 
+def moment(recorded_at: int) -> datetime:
+    """Return when an event was recorded."""
+    return _EPOCH + timedelta(microseconds=recorded_at)
+
+
+def microseconds(at: datetime) -> int:
+    """Return how PostgreSQL counts the moment *at*."""
+    return (at - _EPOCH) // timedelta(microseconds=1)
+
+
 def entry_of(event: StoredEvent) -> Entry:
     """Return what a segment holds of *event*; segments.sql makes the same bytes."""
-    topic = event.topic.encode()
+    tag = event.tag.encode()
     digest = sha256(
         _PLACE.pack(event.stream.bytes, event.version, event.schema_version)
     )
     digest.update(event.recorded_at.to_bytes(8, signed=True))
     for whose in (event.subject, event.tenant):
         digest.update((whose.bytes if whose else b"") + b"|")
-    for part in (topic, event.state, event.metadata):
+    for part in (tag, event.state, event.metadata):
         digest.update(len(part).to_bytes(4))
         digest.update(part)
     return Entry(

@@ -22,6 +22,9 @@ SELECT set_config('search_path', 'pg_catalog', false),
 -- name: lead
 SELECT pg_try_advisory_lock(%(key)s)
 
+-- name: look
+SELECT pg_advisory_lock_shared(%(key)s)
+
 -- name: head
 SELECT coalesce(max(notification_id), 0) FROM es.$log_events
 

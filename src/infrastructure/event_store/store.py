@@ -36,6 +36,7 @@ from infrastructure.event_store.command import (
 from infrastructure.event_store.mapper import MsgspecMapper
 from infrastructure.event_store.notifier import Notifier
 from infrastructure.event_store.sealing import NO_KEYS, Keys, SealingMapper, Stored
+from infrastructure.event_store.segments import StoredEvent, moment
 from infrastructure.event_store.statements import LOCK_KEYS, SESSION, STATEMENTS
 from infrastructure.event_store.writer import Limits, Writer
 from infrastructure.postgres import Database
@@ -229,6 +230,18 @@ class PostgresEventStore(EventStore):
         rows = await self._read(
             STATEMENTS[log]["read_places"], places=[Int8(place) for place in places]
         )
+        return await self._recorded(log, rows)
+
+    async def opened(self, log: Log, events: Sequence[StoredEvent]) -> list[Recorded]:
+        """Return events that were stored, and may have been archived, as they read."""
+        rows = [
+            (
+                *(event.stream, event.version, event.position),
+                *(moment(event.recorded_at), event.tag, event.schema_version),
+                *(event.state, event.metadata, event.subject),
+            )
+            for event in events
+        ]
         return await self._recorded(log, rows)
 
     @override

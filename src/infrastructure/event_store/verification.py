@@ -19,6 +19,7 @@ from application.ports.evidence import (
 from domain.kernel import Log
 from infrastructure.event_store.comparison import MOST, Comparison
 from infrastructure.event_store.segments import (
+    ARCHIVER_LOCK,
     BEGINNING,
     ENTRY_BYTES,
     NO_CHAIN,
@@ -43,21 +44,17 @@ class ArchivedEntries(Protocol):
         """Return the entries after position *after*, up to and with *upto*."""
         ...
 
-    async def findings(self) -> Sequence[Finding]:
-        """Return what is wrong with the archives themselves."""
+    async def begin(self) -> Sequence[Finding]:
+        """Look which archives there are; return what is wrong with them as such."""
         ...
 
+    async def end(self) -> Sequence[Finding]:
+        """Return what was wrong with what `between` looked at."""
+        ...
 
-class NothingArchived(ArchivedEntries):
-    """Where no archive was made."""
-
-    @override
-    async def between(self, log: Log, after: int, upto: int) -> Sequence[Entry]:
-        return ()
-
-    @override
-    async def findings(self) -> Sequence[Finding]:
-        return ()
+    def unreadable(self, log: Log, position: int) -> bool:
+        """Tell whether an event may lie in a file that cannot be read."""
+        ...
 
 
 type OpenArchives = Callable[[AsyncConnection[Any]], ArchivedEntries]
@@ -78,7 +75,7 @@ class PostgresEvidence(Evidence):
         async with self._connected() as connection:
             archives = self._archives(connection)
             told = _Told(progress, await _sealed(connection))
-            found = await archives.findings()
+            found = await archives.begin()
             reports = []
             for log in SEGMENTS:
                 one = _Log(connection, log, self._sign, archives)
@@ -102,6 +99,8 @@ class PostgresEvidence(Evidence):
             self._dsn, autocommit=True
         ) as connection:
             await connection.execute(SEGMENTS["core"]["session"])
+            # Nothing may leave for an archive between two looks.
+            await connection.execute(SEGMENTS["core"]["look"], {"key": ARCHIVER_LOCK})
             yield connection
 
 
@@ -135,6 +134,8 @@ class _Log:
                 row = _Row(*columns)
                 await self._segment(row, now)
                 told.more(row.size)
+        for finding in await self._archives.end():
+            self.comparison.add(finding)
         [[unsealed]] = await self._ask("tail", after=self._last)
         findings, found = self.comparison.result()
         return LogEvidence(
@@ -212,6 +213,8 @@ class _Log:
         rows = await self._ask(
             "whereabouts", stream=entry.stream, version=entry.version
         )
+        if not rows and self._archives.unreadable(self._log, entry.position):
+            return entry.position  # for all we know; that the file is broken is told
         return rows[0][0] if rows else None
 
     async def _ask(self, statement: str, **parameters: object) -> list[Any]:
