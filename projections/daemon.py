@@ -11,6 +11,7 @@ from projections.follower import Follower
 from projections.leadership import INTERVAL, Leadership
 from projections.letters import DeadLetters
 from projections.projector import LOGS, Projector
+from projections.pulse import Pulse
 from projections.rebuild import ensure
 from projections.status import ProjectionStatus, status
 from projections.tail import POLL, Tail, WakeUps, connect
@@ -44,6 +45,7 @@ class Daemon(Freshness):
         self._projectors = tuple(projectors)
         self._listener = listener
         self._marks = Watermarks({p.name: p.logs for p in projectors})
+        self.pulse = Pulse(self._marks, self.tails)
         self._leadership = Leadership(
             database.dsn, [p.name for p in projectors], interval=interval
         )
@@ -75,6 +77,7 @@ class Daemon(Freshness):
         for tail in tails:
             await tail.start()
         await self._leadership.start()
+        await self.pulse.start()
         self._tasks = [
             asyncio.create_task(follower.run(), name=follower.projector.name)
             for follower in self._followers
@@ -91,6 +94,7 @@ class Daemon(Freshness):
             with suppress(asyncio.CancelledError):
                 await task
         self._tasks = []
+        await self.pulse.stop()
         await self._leadership.stop()
         for tail in self.tails.values():
             await tail.stop()

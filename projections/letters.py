@@ -128,8 +128,8 @@ class DeadLetters:
         self, *, only: str | None = None, after: Place | None = None, limit: int = 100
     ) -> list[DeadLetter]:
         """Return parked events by projection, log and position."""
-        if only is not None:
-            self._projector(only)
+        for name in filter(None, (only, after and after.projection)):
+            self._projector(name)
         place = (after or Place("", "core", 0))._asdict()
         async with self._database.pool.connection() as connection:
             cursor = connection.cursor(row_factory=class_row(DeadLetter))
@@ -138,6 +138,7 @@ class DeadLetters:
 
     async def get(self, place: Place) -> DeadLetter:
         """Return one, or raise `DeadLetterNotFoundError`."""
+        self._projector(place.projection)
         async with self._database.pool.connection() as connection:
             return await _letter(connection, place)
 

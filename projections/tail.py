@@ -49,6 +49,7 @@ class Tail:
     def __init__(self, store: EventStore, log: Log, *, poll: float = POLL) -> None:
         self.log = log
         self.last = 0
+        self.failing = False
         self._store = store
         self._poll = poll
         self._floor = 0
@@ -106,7 +107,9 @@ class Tail:
             try:
                 await self._catch_up()
                 pause = 0.0
+                self.failing = False
             except Exception:
+                self.failing = True
                 # Whatever the store's trouble is, giving up would freeze all views.
                 pause = min(1.0, pause * 2 or 0.05)
                 _logger.exception("Reading the %s log failed; trying again", self.log)

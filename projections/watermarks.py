@@ -38,6 +38,10 @@ class Watermarks:
         """Tell whether anybody waits."""
         return any(self._waiting.values())
 
+    def places(self, log: Log) -> Mapping[str, int]:
+        """Return the place of each projection that reads *log*."""
+        return self._places[log]
+
     def advance(self, name: str, log: Log, position: int) -> None:
         """Note that *name* has passed *position*, and free who waited for it."""
         places = self._places[log]

@@ -34,6 +34,7 @@ from api.v1.flow_shapes import FlowRead
 from api.v1.flows import FlowController
 from api.v1.login import LoginController
 from api.v1.monitor import MonitorController
+from api.v1.projections import ProjectionController
 from api.v1.projects import FolderController, ProjectController
 from api.v1.run import RunController
 from api.v1.runs import RunsController
@@ -71,6 +72,7 @@ CONTROLLERS = (
     RunController,
     RunsController,
     EventController,
+    ProjectionController,
 )
 
 WORLD = (
@@ -92,6 +94,7 @@ WORLD = (
     "variables",
     "messages",
     "sessions",
+    "upkeep",
 )
 SERVING = ("runs", "flows_to_run", "hub", "streams", "polls", "signals")
 """What handlers are given of the `World` and the `Application`, under these names."""
@@ -134,6 +137,7 @@ def _dependencies(application: Application) -> dict[str, Provide]:
         **_views(application.world.database.engine),
         **_words(application.world),
         "freshness": application.daemon,
+        "pulse": application.daemon.pulse,
         "read_prompt": validate_prompt,
     }
     return {name: _always(thing) for name, thing in things.items()} | {

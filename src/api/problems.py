@@ -49,6 +49,17 @@ from application.sessions import (
 from domain.flow.names import InvalidEndpointNameError
 from domain.flow.shape import InvalidDocumentError
 from domain.kernel import DomainError
+from projections.refusals import (
+    BrokenTablesError,
+    DeadLetterNotFoundError,
+    NoRebuildError,
+    NothingBeforeError,
+    OlderLeaderError,
+    OtherVersionError,
+    RebuildRunningError,
+    StillPoisonError,
+    UnknownProjectionError,
+)
 
 log = logging.getLogger(__name__)
 
@@ -91,6 +102,15 @@ STATUS: Final[dict[type[DomainError], int]] = {
     UnreadableEventError: 409,
     StoreBusyError: 503,
     OutcomeUnknownError: 503,
+    UnknownProjectionError: 404,
+    DeadLetterNotFoundError: 404,
+    RebuildRunningError: 409,
+    NoRebuildError: 409,
+    NothingBeforeError: 409,
+    OtherVersionError: 409,
+    OlderLeaderError: 409,
+    BrokenTablesError: 409,
+    StillPoisonError: 409,
     EventTooLargeError: 413,
     InvalidEndpointNameError: UNPROCESSABLE,
     InvalidDocumentError: UNPROCESSABLE,

@@ -12,6 +12,9 @@ async def test_the_server_says_that_it_is_well(anybody: httpx.AsyncClient) -> No
         "chat": "ok",
         "db": "ok",
     }
+    assert (await anybody.get("/livez")).json() == {"status": "ok"}
+    ready = await anybody.get("/readyz")
+    assert (ready.status_code, ready.json()["database"]) == (200, "ok")
 
 
 async def test_without_automatic_sign_in_the_front_end_shows_its_form(

@@ -8,6 +8,8 @@ import httpx
 PUBLIC = {
     ("get", "/health"),
     ("get", "/health_check"),
+    ("get", "/livez"),
+    ("get", "/readyz"),
     ("post", "/api/v1/login"),
     ("post", "/api/v1/login/link"),
     ("get", "/api/v1/auto_login"),
@@ -48,7 +50,7 @@ PLAIN = {
     *("start_component_id", "stop_component_id", "session_id"),
     # Superusers alone may ask these, about anybody.
     *("actor", "at", "command", "correlation", "log", "since", "tag"),
-    *("until", "version"),
+    *("until", "version", "projection", "position"),
 }
 """Parameters that name nobody's belongings, or only within what is one's own."""
 

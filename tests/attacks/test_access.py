@@ -120,6 +120,24 @@ async def test_a10_a_removed_user_finds_every_door_closed(
     assert (await eve.get("/api/v1/users/whoami")).status_code == 401
 
 
+async def test_a10_what_administers_the_server_is_closed_to_people(
+    all_doors: list[Door], mallory: Person, application: Application
+) -> None:
+    before = await application.world.store.head()
+    doors = [door for door in all_doors if door.path.startswith("/api/v1/admin")]
+    opened = []
+    for door in doors:
+        path = door.to(*(str(uuid4()) for _ in door.names))
+        answer = await mallory.request(door.method, path, json={})
+        sound(answer)
+        if answer.status_code != 403:
+            opened.append((door, answer.status_code))
+
+    assert len(doors) > 8
+    assert not opened
+    assert await application.world.store.head() == before
+
+
 @pytest.mark.slow
 async def test_a10_what_is_anothers_does_not_exist(
     all_doors: list[Door], hers: Belongings, bob: Person, application: Application

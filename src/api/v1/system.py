@@ -1,5 +1,6 @@
 """What a client asks of the server itself: version, configuration, health."""
 
+import asyncio
 import logging
 from importlib.metadata import version as installed_version
 from typing import Any, Final
@@ -10,10 +11,13 @@ from litestar import Controller, Response, get
 from api.given import Given
 from api.security import PUBLIC
 from application.ports import EventStore
+from projections.pulse import Pulse
 
 log = logging.getLogger(__name__)
 
 PACKAGE: Final = "langbuilder-eventsourced"
+PATIENCE: Final = 3.0
+"""Seconds that the database has to answer whether we are ready."""
 
 
 class ServerFacts(msgspec.Struct, frozen=True, kw_only=True):
@@ -66,6 +70,38 @@ class HealthController(Controller):
     def health(self) -> dict[str, str]:
         """Say that the process listens."""
         return {"status": "ok"}
+
+    @get("/livez", sync_to_thread=False)
+    def livez(self) -> dict[str, str]:
+        """Say that the process need not be started anew."""
+        return {"status": "ok"}
+
+    @get("/readyz")
+    async def readyz(
+        self, store: Given[EventStore], pulse: Given[Pulse]
+    ) -> Response[dict[str, str]]:
+        """
+        Say whether requests may be sent here.
+
+        Not while the database is away, nor while a read table is stuck. One that is
+        behind and gets on is no reason: its answers say themselves that they are old.
+        """
+        database, tables = "ok", pulse.worst
+        try:
+            async with asyncio.timeout(PATIENCE):
+                await store.head()
+        except Exception:  # as above
+            log.exception("the database does not answer")
+            database = "away"
+        ready = database == "ok" and tables != "stuck"
+        return Response(
+            {
+                "status": "ok" if ready else "nok",
+                "database": database,
+                "projections": tables,
+            },
+            status_code=200 if ready else 503,
+        )
 
     @get("/health_check")
     async def health_check(self, store: Given[EventStore]) -> Response[Any]:

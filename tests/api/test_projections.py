@@ -1,0 +1,216 @@
+"""Looking after read tables over HTTP: rebuilt, swapped back, retried, recorded."""
+
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from typing import Any
+
+import pytest
+
+from api.composition import Application
+from application.ports import Recorded
+from domain.kernel import Event
+from domain.operation.events import (
+    DeadLetterRetried,
+    DeadLetterSkipped,
+    ProjectionRebuilt,
+    ProjectionSwappedBack,
+)
+from tests.api.conftest import Person
+from tests.projections.journal import until
+
+ADMIN = "/api/v1/admin/projections"
+
+
+async def deeds(application: Application, after: int) -> list[Recorded]:
+    page = await application.world.store.read_log("core", after=after)
+    kinds = (
+        *(ProjectionRebuilt, ProjectionSwappedBack),
+        *(DeadLetterRetried, DeadLetterSkipped),
+    )
+    return [one for one in page if isinstance(one.event, kinds)]
+
+
+async def done(application: Application, after: int) -> Event:
+    """Wait for what an operator did to be on record."""
+    async with asyncio.timeout(20):
+        while not (found := await deeds(application, after)):
+            await asyncio.sleep(0.02)
+    [recorded] = found
+    assert recorded.metadata["actor"] is not None
+    return recorded.event
+
+
+async def head(application: Application) -> int:
+    return (await application.world.store.head()).core
+
+
+async def live(root: Person, name: str) -> dict[str, Any]:
+    rows = (await root.get(f"{ADMIN}/{name}")).json()["projections"]
+    found: dict[str, Any] = next(row for row in rows if row["state"] == "live")
+    return found
+
+
+@asynccontextmanager
+async def disliked(application: Application, name: str) -> AsyncIterator[None]:
+    """Let the table of projects refuse a name, and take it again afterwards."""
+    async with application.world.database.pool.connection() as connection:
+        cursor = await connection.execute(
+            "SELECT version FROM es.projections WHERE name = 'projects' AND active"
+        )
+        row = await cursor.fetchone()
+        assert row is not None
+        table = f"rm_projects_v{row[0]}.projects"
+        await connection.execute(
+            f"ALTER TABLE {table} ADD CONSTRAINT disliked CHECK (name <> '{name}')"
+        )
+        try:
+            yield
+        finally:
+            await connection.execute(f"ALTER TABLE {table} DROP CONSTRAINT disliked")
+
+
+async def parked(root: Person, ada: Person, name: str) -> dict[str, Any]:
+    """Make a project of a name that is disliked, rename it, and return its letter."""
+    made = (await ada.post("/api/v1/projects/", json={"name": name})).json()
+    stream = made["id"]
+    await ada.patch(f"/api/v1/projects/{stream}", json={"name": f"{name} again"})
+    async with asyncio.timeout(10):
+        while True:
+            page = (await root.get(f"{ADMIN}/dead-letters")).json()
+            for letter in page["dead_letters"]:
+                if letter["stream"] == stream and letter["waiting"]:
+                    found: dict[str, Any] = letter
+                    return found
+            await asyncio.sleep(0.02)
+
+
+async def test_every_projection_tells_how_it_stands(root: Person) -> None:
+    rows = (await root.get(f"{ADMIN}/")).json()["projections"]
+
+    assert {"users", "flows", "runs"} <= {row["name"] for row in rows}
+    assert {row["health"] for row in rows if row["state"] == "live"} <= {
+        "level",
+        "lagging",
+    }
+    assert all(":" in row["leader"] for row in rows if row["state"] == "live")
+
+
+async def test_a_rebuild_and_its_undoing_are_put_on_record(
+    root: Person, application: Application
+) -> None:
+    before, place = await live(root, "variables"), await head(application)
+    nothing = await root.post(f"{ADMIN}/variables/swap-back")
+    assert nothing.status_code == 409
+    assert "generation" in nothing.json()["detail"]
+
+    began = await root.post(f"{ADMIN}/variables/rebuild")
+
+    assert began.status_code == 202
+    event = await done(application, place)
+    assert isinstance(event, ProjectionRebuilt)
+    assert (event.projection, event.generation) == (
+        "variables",
+        before["generation"] + 1,
+    )
+    assert (await live(root, "variables"))["generation"] == event.generation
+    await until(lambda: not application.world.upkeep._tasks)
+
+    place = await head(application)
+    back = await root.post(f"{ADMIN}/variables/swap-back")
+
+    assert back.status_code == 202
+    swapped = await done(application, place)
+    assert isinstance(swapped, ProjectionSwappedBack)
+    assert (await live(root, "variables"))["generation"] == before["generation"]
+
+
+async def test_only_one_rebuild_of_a_projection_runs(
+    root: Person, application: Application
+) -> None:
+    place = await head(application)
+    began, again = (
+        await root.post(f"{ADMIN}/api_keys/rebuild"),
+        await root.post(f"{ADMIN}/api_keys/rebuild"),
+    )
+    assert began.status_code == 202
+    assert again.status_code in {202, 409}  # the first may be done by then
+    await until(lambda: not application.world.upkeep._tasks)
+    made = await deeds(application, place)
+    assert len(made) == 1 + (again.status_code == 202)
+    idle = await root.post(f"{ADMIN}/api_keys/cancel")
+    assert (idle.status_code, "not being rebuilt" in idle.text) == (409, True)
+
+
+async def test_a_parked_event_is_shown_and_taken_in(
+    root: Person, ada: Person, application: Application
+) -> None:
+    async with disliked(application, "disliked"):
+        letter = await parked(root, ada, "disliked")
+        path = f"{ADMIN}/projects/dead-letters/core/{letter['position']}"
+        shown = (await root.get(path)).json()
+        again = await root.post(f"{path}/retry")
+
+    assert shown["event"]["data"]["name"] == "disliked"
+    assert letter["reason"].startswith("CheckViolation")
+    assert again.status_code == 409
+    assert (await live(root, "projects"))["dead_letters"] == 1
+    place = await head(application)
+
+    retried = await root.post(f"{path}/retry")
+
+    assert retried.json() == {"taken": 2, "stuck": None, "reason": None}
+    event = await done(application, place)
+    assert isinstance(event, DeadLetterRetried)
+    assert event.position == letter["position"]
+    mine = (await ada.get("/api/v1/projects/")).json()
+    assert "disliked again" in {project["name"] for project in mine}
+    gone = await root.post(f"{path}/retry")
+    assert gone.status_code == 404
+
+
+async def test_a_skipped_event_is_gone_on_without(
+    root: Person, ada: Person, application: Application
+) -> None:
+    async with disliked(application, "unwanted"):
+        letter = await parked(root, ada, "unwanted")
+        path = f"{ADMIN}/projects/dead-letters/core/{letter['position']}"
+        unfounded = await root.post(f"{path}/skip", json={"reason": ""})
+        place = await head(application)
+        skipped = await root.post(f"{path}/skip", json={"reason": "A test\0."})
+
+    assert unfounded.status_code == 422
+    assert skipped.json()["stuck"] is None
+    event = await done(application, place)
+    assert isinstance(event, DeadLetterSkipped)
+    assert event.reason == "A test\0."
+    assert (await live(root, "projects"))["dead_letters"] == 0
+
+
+@pytest.mark.parametrize(
+    ("method", "path", "status"),
+    [
+        ("GET", "/nothing", 404),
+        ("POST", "/nothing/rebuild", 404),
+        ("POST", "/nothing%00/swap-back", 404),
+        ("POST", "/nothing/cancel", 404),
+        ("GET", "/dead-letters?projection=nothing", 404),
+        ("GET", "/dead-letters?after=x%00/core/1", 404),
+        ("GET", "/dead-letters?after=users", 404),
+        ("GET", "/dead-letters?limit=0", 422),
+        ("GET", "/dead-letters?limit=501", 422),
+        ("GET", "/users/dead-letters/core/99999999999999999999", 404),
+        ("GET", "/users/dead-letters/elsewhere/1", 404),
+        ("POST", "/users/dead-letters/core/1/retry", 404),
+        ("POST", "/users%00/dead-letters/core/1/retry", 404),
+    ],
+)
+async def test_what_is_not_there_is_refused_in_words(
+    root: Person, application: Application, method: str, path: str, status: int
+) -> None:
+    place = await head(application)
+    answer = await root.request(method, f"{ADMIN}{path}")
+
+    assert answer.status_code == status
+    assert set(answer.json()) == {"detail"}
+    assert await head(application) == place
