@@ -34,7 +34,7 @@ check: ready-to-develop  ## Lint, format, types, arrows between layers, lock fil
 	.venv/bin/codespell $$(git ls-files '*.md' '*.py' '*.sh' '*.js' '*.css' '*.html' '*.sql' Makefile)
 
 chaos: ready-to-develop  ## Kill and delay things for MINUTES (1), and see that nothing is lost
-	@CHAOS_SECONDS=$$(( $(MINUTES) * 60 )) CHAOS_EVENTS=$$(( $(MINUTES) * 8000 )) \
+	@CHAOS_SECONDS=$$(( $(MINUTES) * 60 )) CHAOS_EVENTS=$$(( $(MINUTES) * 100000 )) \
 		$(PYTHON) -m pytest -m chaos $(ARGS)
 
 bench: ready-to-develop  ## Measure against the goals, and print a table

@@ -1,11 +1,12 @@
-"""Nothing is lost, doubled or out of order, however many write and however late."""
+"""Nothing is lost, doubled or out of order, however many write, and are killed."""
 
 import asyncio
 import os
+import random
 import sys
-from collections import Counter
-from collections.abc import Iterator
-from itertools import pairwise
+import time
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from uuid import UUID
 
@@ -17,7 +18,9 @@ from application.ports import Recorded
 from domain.kernel import Log
 from infrastructure.event_store.store import PostgresEventStore
 from infrastructure.postgres import Database
-from tests.resilience.writers import SHARED, Acknowledged
+from tests.contracts.event_stores import because
+from tests.resilience.history import Happened, Seen, Told, check
+from tests.resilience.writers import Word
 
 pytestmark = [
     pytest.mark.server,
@@ -26,10 +29,13 @@ pytestmark = [
     pytest.mark.timeout(1800),
 ]
 
-BUDGET = int(os.environ.get("CHAOS_EVENTS", "8000"))
-"""How many events are written, over both logs."""
+BUDGET = int(os.environ.get("CHAOS_EVENTS", "20000"))
+"""How many events are acknowledged at least, over both logs."""
 PROCESSES = 4
 TASKS = 4
+KILLED_EVERY = (1.0, 6.0)
+"""Seconds from one writer's death to the next's."""
+PAGE = 2000
 ROOT = Path(__file__).parents[2]
 
 DELAYS = """
@@ -51,86 +57,207 @@ async def make_late(database: Database, log: Log, *, share: float) -> None:
         await owner.execute(DELAYS.format(log=log, share=share).encode())
 
 
-async def written(
-    database: Database, log: Log, *, budget: int, unlocked: bool = False
-) -> list[Acknowledged]:
-    """Write by several processes and return what each was told."""
-    words = ["--tasks", str(TASKS), "--budget", str(budget // PROCESSES)]
-    if unlocked:
-        words.append("--unlocked")
-    processes = [
-        await asyncio.create_subprocess_exec(
-            sys.executable,
-            *("-m", "tests.resilience.writers", database.dsn, log, *words),
+class Writers:
+    """Processes that write until they are stopped, and whose every word is kept."""
+
+    def __init__(self, database: Database, log: Log, *, unlocked: bool) -> None:
+        self.told = Told()
+        self.keyed: set[UUID] = set()
+        self.killed = 0
+        self.enough = asyncio.Event()
+        self._events = 0
+        self._budget = 0
+        self._command = [
+            *(sys.executable, "-m", "tests.resilience.writers", database.dsn, log),
+            *("--tasks", str(TASKS), *(("--unlocked",) if unlocked else ())),
+        ]
+        self._running: list[asyncio.subprocess.Process] = []
+        self._hearing: list[asyncio.Task[None]] = []
+
+    async def write(self, budget: int, *, killing: bool) -> None:
+        """Have *budget* events written at least."""
+        self._budget = budget
+        for _ in range(PROCESSES):
+            await self._start()
+        while not self.enough.is_set():
+            try:
+                async with asyncio.timeout(random.uniform(*KILLED_EVERY)):
+                    await self.enough.wait()
+            except TimeoutError:
+                if killing:
+                    await self._kill(random.randrange(PROCESSES))
+        for process in self._running:
+            assert process.stdin
+            process.stdin.close()
+        await asyncio.gather(*self._hearing)
+        ended = [await process.wait() for process in self._running]
+        assert ended == [0] * PROCESSES
+
+    async def _start(self) -> None:
+        process = await asyncio.create_subprocess_exec(
+            *self._command,
             cwd=ROOT,
             env={**os.environ, "PYTHONPATH": f"{ROOT / 'src'}{os.pathsep}{ROOT}"},
+            stdin=asyncio.subprocess.PIPE,
             stdout=asyncio.subprocess.PIPE,
         )
-        for _ in range(PROCESSES)
-    ]
-    told = await asyncio.gather(*(process.communicate() for process in processes))
-    assert [process.returncode for process in processes] == [0] * PROCESSES
-    return [msgspec.json.decode(out, type=Acknowledged) for out, _ in told]
+        self._running.append(process)
+        self._hearing.append(asyncio.create_task(self._hear(process)))
+
+    async def _kill(self, which: int) -> None:
+        process = self._running.pop(which)
+        process.kill()
+        await process.wait()
+        self.killed += 1
+        await self._start()
+
+    async def _hear(self, process: asyncio.subprocess.Process) -> None:
+        assert process.stdout
+        decode = msgspec.json.Decoder(Word).decode
+        async for line in process.stdout:
+            self._note(decode(line))
+
+    def _note(self, word: Word) -> None:
+        told = self.told
+        match word.kind:
+            case "means":
+                told.meant[word.command] = word.number
+                if word.keyed:
+                    self.keyed.add(word.command)
+            case "told":
+                if word.command not in told.acknowledged:
+                    self._events += told.meant[word.command]
+                told.acknowledged[word.command] = word.number
+                if self._events >= self._budget:
+                    self.enough.set()
+            case "refused":
+                told.refused.add(word.command)
 
 
-async def tail(database: Database, log: Log, ended: asyncio.Event) -> list[Recorded]:
-    """Read on by position, as a projection does, until the end and a last look."""
-    store = PostgresEventStore(database)
-    seen: list[Recorded] = []
-    while True:
-        last = ended.is_set()
-        while page := await store.read_log(
-            log, after=seen[-1].position if seen else 0, limit=500
-        ):
-            seen.extend(page)
-        if last:
-            return seen
-        await asyncio.sleep(0)
+class Tail:
+    """Reads on by position, as a projection does, until the end and a last look."""
+
+    def __init__(self, store: PostgresEventStore, log: Log, seen: Seen) -> None:
+        self._store = store
+        self._log: Log = log
+        self._seen = seen
+
+    async def follow(self, ended: asyncio.Event) -> Seen:
+        position = self._seen.after
+        while True:
+            last = ended.is_set()
+            while page := await self._store.read_log(
+                self._log, after=position, limit=PAGE
+            ):
+                self._seen.see(map(happened, page))
+                position = page[-1].position
+            if last:
+                return self._seen
+            await asyncio.sleep(0.002)
+
+
+def happened(one: Recorded) -> Happened:
+    command = UUID(one.metadata["command_id"])
+    return Happened(one.position, one.stream, one.version, command)
+
+
+class Observed(msgspec.Struct, frozen=True):
+    """What was written, what was seen of it meanwhile, and what there is."""
+
+    told: Told
+    readers: Sequence[Seen]
+    log: Sequence[Happened]
+    killed: int
+    keyed: set[UUID]
 
 
 async def observed(
     database: Database, log: Log, *, budget: int, unlocked: bool = False
-) -> tuple[list[Acknowledged], list[Recorded]]:
+) -> Observed:
+    """Write, and read meanwhile: from the start, from the middle, from the head."""
+    store = PostgresEventStore(database)
+    writers = Writers(database, log, unlocked=unlocked)
     ended = asyncio.Event()
-    reading = asyncio.create_task(tail(database, log, ended))
-    told = await written(database, log, budget=budget, unlocked=unlocked)
+    readers: list[asyncio.Task[Seen]] = []
+
+    async def read(name: str, *, after: int) -> None:
+        seen = Seen(name, after=after)
+        readers.append(asyncio.create_task(Tail(store, log, seen).follow(ended)))
+
+    await read("from the start", after=0)
+    writing = asyncio.create_task(writers.write(budget, killing=not unlocked))
+    while not writing.done() and len(readers) < 3:
+        await asyncio.sleep(0.2)
+        head = await store.head()
+        position = head.core or head.runs
+        if position > budget // 2:
+            await read("from the head", after=position)
+            await read("from the middle", after=position // 2)
+    await writing
     ended.set()
-    return told, await reading
+    seen = await asyncio.gather(*readers)
+    return Observed(
+        writers.told, seen, await everything(store, log), writers.killed, writers.keyed
+    )
 
 
-def expected(told: list[Acknowledged]) -> Iterator[tuple[UUID, int]]:
-    """Yield every stream and version that somebody was told is stored."""
-    for one in told:
-        for stream, events in one.streams.items():
-            yield from ((stream, version) for version in range(1, events + 1))
-    shared = sum(one.shared for one in told)
-    yield from ((SHARED, version) for version in range(1, shared + 1))
+async def everything(store: PostgresEventStore, log: Log) -> list[Happened]:
+    found: list[Happened] = []
+    while page := await store.read_log(
+        log, after=found[-1].position if found else 0, limit=PAGE
+    ):
+        found += map(happened, page)
+    return found
+
+
+async def asked(database: Database, found: Observed) -> None:
+    """Ask of each command that nobody heard of, and see that the answer is right."""
+    store = PostgresEventStore(database)
+    stored = {event.command for event in found.log}
+    for command in found.told.unanswered() & found.keyed:
+        saved = await store.outcome(because(key=command))
+        assert (saved is not None) == (command in stored)
+
+
+@contextmanager
+def timed(what: str) -> Iterator[None]:
+    began = time.monotonic()
+    yield
+    print(f"{what}: {time.monotonic() - began:.0f} s")
 
 
 @pytest.mark.parametrize("log", ["core", "runs"])
-async def test_a_reader_by_position_sees_each_event_once_and_in_order(
+async def test_every_reader_sees_each_event_once_and_in_order(
     database: Database, log: Log
 ) -> None:
     await make_late(database, log, share=0.01)
 
-    told, seen = await observed(database, log, budget=BUDGET // 2)
+    with timed(f"writing and reading {log}"):
+        found = await observed(database, log, budget=BUDGET // 2)
+    with timed("checking"):
+        faults = check(found.told, found.log, found.readers)
 
-    assert all(one.position < other.position for one, other in pairwise(seen))
-    assert Counter((one.stream, one.version) for one in seen) == Counter(expected(told))
-    versions: dict[UUID, int] = {}
-    for one in seen:
-        assert one.version == versions.get(one.stream, 0) + 1
-        versions[one.stream] = one.version
-    assert len(seen) >= BUDGET // 2
-    assert sum(one.refused for one in told) > 0
+    told = found.told
+    print(
+        f"{len(found.log)} events, {len(told.meant)} commands,"
+        f" {len(told.refused)} refused, {len(told.unanswered())} unanswered,"
+        f" {found.killed} writers killed"
+    )
+    assert faults == []
+    assert told.events >= BUDGET // 2
+    assert len(found.readers) == 3
+    assert told.refused
+    assert found.killed or BUDGET < 50_000
+    await asked(database, found)
 
 
-async def test_without_the_lock_the_same_reader_loses_events(
+async def test_without_the_lock_the_same_readers_lose_events(
     database: Database,
 ) -> None:
     """The proof that this test would notice."""
     await make_late(database, "core", share=0.1)
 
-    told, seen = await observed(database, "core", budget=2000, unlocked=True)
+    found = await observed(database, "core", budget=20_000, unlocked=True)
 
-    assert len(seen) < len(list(expected(told)))
+    faults = check(found.told, found.log, found.readers)
+    assert any("passed over position" in fault for fault in faults), faults
