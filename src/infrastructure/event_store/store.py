@@ -37,6 +37,11 @@ from infrastructure.event_store.mapper import MsgspecMapper
 from infrastructure.event_store.notifier import Notifier
 from infrastructure.event_store.sealing import NO_KEYS, Keys, SealingMapper, Stored
 from infrastructure.event_store.segments import StoredEvent, moment
+from infrastructure.event_store.snapshots import (
+    THRESHOLD,
+    BrokenSnapshotError,
+    Snapshots,
+)
 from infrastructure.event_store.statements import LOCK_KEYS, SESSION, STATEMENTS
 from infrastructure.event_store.writer import Limits, Writer
 from infrastructure.postgres import Database
@@ -77,6 +82,7 @@ class PostgresEventStore(EventStore):
         self.on_append: list[Callable[[Log, Position], None]] = []
         self._pool = database.pool
         self._mapper = SealingMapper(mapper, keys)
+        self._snapshots = Snapshots(database, keys, self._reloaded)
         self._sealing = False
         self._looked_at = 0.0
         self._notifier = Notifier(database.dsn)
@@ -98,12 +104,14 @@ class PostgresEventStore(EventStore):
                 await writer.start()
             await self._look_for_sealing()
             await self._read(SESSION["forget_answers"], days=ANSWERS_KEPT_DAYS)
+            await self._snapshots.start()
         except BaseException:
             await self.stop()
             raise
 
     async def stop(self) -> None:
         """Write what was accepted, then disconnect."""
+        await self._snapshots.stop()
         for writer in self._writers.values():
             await writer.stop()
         await self._notifier.stop()
@@ -120,25 +128,51 @@ class PostgresEventStore(EventStore):
         upto = ALL if version is None else min(version, ALL)
         if at is not None:
             upto = min(upto, await self._version_at(kind.log, aggregate_id, at))
-        aggregate = kind(aggregate_id)
-        await self._replay(aggregate, upto=upto)
-        if aggregate.version == 0:
-            raise StreamNotFoundError(aggregate_id)
+        aggregate, replayed = await self._loaded(kind, aggregate_id, upto)
+        if replayed >= THRESHOLD and upto == ALL:
+            self._snapshots.want(kind, aggregate_id)
         return aggregate
 
-    async def _replay(self, aggregate: Aggregate[Any], *, upto: int) -> None:
+    async def _loaded[A: Aggregate[Any]](
+        self, kind: type[A], stream: UUID, upto: int
+    ) -> tuple[A, int]:
+        """Return an aggregate, and how many versions were replayed to come there."""
+        aggregate = kind(stream)
+        shape, rows = self._snapshots.shape(kind), None
+        if shape is not None:
+            try:
+                rows = await self._snapshots.resume(
+                    aggregate, shape, upto=upto, limit=PAGE
+                )
+            except BrokenSnapshotError as broken:
+                logger.warning("The snapshot of %s is of no use: %s", stream, broken)
+        begun = aggregate.version
+        await self._replay(aggregate, upto=upto, rows=rows)
+        if aggregate.version == 0:
+            raise StreamNotFoundError(stream)
+        return aggregate, aggregate.version - begun
+
+    async def _reloaded(self, kind: type[Aggregate[Any]], stream: UUID) -> Any:
+        aggregate, _ = await self._loaded(kind, stream, ALL)
+        return aggregate
+
+    async def _replay(
+        self, aggregate: Aggregate[Any], *, upto: int, rows: list[TupleRow] | None
+    ) -> None:
         while True:
-            rows = await self._read(
-                STATEMENTS[aggregate.log]["replay"],
-                stream=aggregate.id,
-                after=aggregate.version,
-                upto=upto,
-                limit=PAGE,
-            )
+            if rows is None:
+                rows = await self._read(
+                    STATEMENTS[aggregate.log]["replay"],
+                    stream=aggregate.id,
+                    after=aggregate.version,
+                    upto=upto,
+                    limit=PAGE,
+                )
             if rows and not await self._mapper.replay(aggregate, rows):
                 raise StreamNotFoundError(aggregate.id)
             if len(rows) < PAGE:
                 return
+            rows = None
 
     async def _version_at(self, log: Log, stream: UUID, at: datetime) -> int:
         [(version,)] = await self._read(
