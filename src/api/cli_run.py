@@ -28,6 +28,13 @@ from infrastructure.starting import CannotStartError
 
 BACKLOG = 2048
 GRACE = 2  # seconds that open answers may take, of the five a stop may take
+KEEP_ALIVE = 75
+"""
+Seconds a quiet connection stays open.
+
+Longer than clients and proxies keep theirs: closed first by us, it would now and then
+be closed just as the next request comes, which is then lost.
+"""
 LITTER = 20_000
 """How many new objects it takes until somebody looks which of them are garbage."""
 SIGNALS = (signal.SIGINT, signal.SIGTERM)
@@ -148,6 +155,7 @@ class _Run:
                 app,
                 log_config=None,
                 access_log=False,
+                timeout_keep_alive=KEEP_ALIVE,
                 timeout_graceful_shutdown=GRACE,
                 server_header=False,
             )

@@ -14,6 +14,7 @@ import pytest
 import uvicorn
 
 from api.app import create_app
+from api.cli_run import KEEP_ALIVE
 from api.composition import Application, compose
 from infrastructure.settings import load
 from tests.servers import Databases
@@ -63,7 +64,11 @@ async def serving(application: Application) -> AsyncIterator[str]:
     with socket.socket(proto=socket.IPPROTO_TCP) as listener:
         listener.bind(("127.0.0.1", 0))
         config = uvicorn.Config(
-            create_app(application), log_config=None, access_log=False, lifespan="on"
+            create_app(application),
+            log_config=None,
+            access_log=False,
+            lifespan="on",
+            timeout_keep_alive=KEEP_ALIVE,
         )
         server = uvicorn.Server(config)
         task = asyncio.create_task(server.serve([listener]))

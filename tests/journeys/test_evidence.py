@@ -44,5 +44,6 @@ def test_a_changed_event_is_named_and_a_kept_head_knows_a_cut_one() -> None:
     assert [one["kind"] for one in core["findings"]] == ["changed"]
     assert runs["found"] == 0
     assert cut.returncode == 1
-    assert "now gone" in cut.stderr
+    # The server may have sealed anew by then.
+    assert "now gone" in cut.stderr or "knows another segment" in cut.stderr
     assert "\x1b" not in cut.stderr + cut.stdout
