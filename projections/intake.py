@@ -8,7 +8,7 @@ from psycopg import AsyncConnection
 from application.ports import Recorded
 from application.ports.refusals import UnreadableEventError
 from domain.catalogue import EVENT_TYPES, tag_of
-from infrastructure.event_store.mapper import UnreadableEvent
+from infrastructure.event_store.mapper import ErasedEvent, UnreadableEvent
 from projections.generations import schema_of
 from projections.projector import Projector
 from projections.rows import Rows
@@ -64,6 +64,6 @@ def context_of(tag: str) -> str:
 def tag_stored(recorded: Recorded) -> str:
     """Return the tag under which *recorded* lies in its log."""
     event = recorded.event
-    return (
-        event.event_tag if isinstance(event, UnreadableEvent) else tag_of(type(event))
-    )
+    if isinstance(event, UnreadableEvent | ErasedEvent):
+        return event.event_tag
+    return tag_of(type(event))

@@ -28,6 +28,8 @@ from projections.writer import OnPoison, PoisonError, Writer
 _logger = logging.getLogger(__name__)
 
 PAGE = 5000
+SMALL_PAGE = 1000
+"""For who serves beside it: nobody is answered while a page is decoded and folded."""
 CLOSE = 1000
 """How few events may be left for the swap, which holds the live projection up."""
 
@@ -77,19 +79,22 @@ async def rebuild(
     store: EventStore,
     projector: Projector,
     progress: Progress | None = None,
+    *,
+    page: int | None = None,
 ) -> Rebuilt:
     """
     Fill a new generation from position zero, serve it, and return what that took.
 
-    *progress* hears how many positions are done, and of how many. An interrupted
-    rebuild goes on where it stopped. Raise `RebuildRunningError` if one is under way,
-    `RebuildFailedError` at the first event that does not go in, unless what is served
-    waits there as well; and `RebuildCancelledError` when somebody called `cancel`.
+    *progress* hears how many positions are done, and of how many; events are read in
+    pages of *page*. An interrupted rebuild goes on where it stopped.
+
+    Raise `RebuildRunningError` if one is under way, `RebuildFailedError` at the first
+    event that does not go in, unless what is served waits there as well, and
+    `RebuildCancelledError` when somebody called `cancel`.
     """
     async with _alone(database, projector, wait=False) as connection:
-        return await _Rebuild(
-            connection, database, store, projector, progress or _nothing
-        ).run(on_poison="stop")
+        work = _Rebuild(connection, database, store, projector, progress, page=page)
+        return await work.run(on_poison="stop")
 
 
 async def swap_back(
@@ -97,6 +102,8 @@ async def swap_back(
     store: EventStore,
     projector: Projector,
     progress: Progress | None = None,
+    *,
+    page: int | None = None,
 ) -> Rebuilt:
     """
     Serve the generation that was served before, brought level first.
@@ -106,7 +113,7 @@ async def swap_back(
     """
     async with _alone(database, projector, wait=False) as connection:
         number = await _servable_before(connection, projector)
-        work = _Rebuild(connection, database, store, projector, progress or _nothing)
+        work = _Rebuild(connection, database, store, projector, progress, page=page)
         return await work.carry_on(number, state="retired", on_poison="stop")
 
 
@@ -148,7 +155,10 @@ class _Rebuild:
         store: EventStore,
         projector: Projector,
         progress: Progress | None = None,
+        *,
+        page: int | None = None,
     ) -> None:
+        self._page = page or PAGE
         self._connection = connection
         self._database = database
         self._store = store
@@ -202,13 +212,13 @@ class _Rebuild:
             while True:
                 head = await self._store.head()
                 after = writer.positions[log]
-                page = await self._store.read_log(log, after=after, limit=PAGE)
+                page = await self._store.read_log(log, after=after, limit=self._page)
                 read += len(page)
                 upto = page[-1].position if page else after
                 await writer.advance(log, page, upto=upto)
                 total = sum(getattr(head, log) for log in writer.projector.logs)
                 self._progress(min(sum(writer.positions.values()), total), total)
-                if len(page) < PAGE:
+                if len(page) < self._page:
                     break
         await writer.persist()
         self._read += read
@@ -242,7 +252,9 @@ class _Rebuild:
             for log, live in (current.positions if current else {}).items():
                 while writer.positions.get(log, live) < live:
                     after = writer.positions[log]
-                    page = await self._store.read_log(log, after=after, limit=PAGE)
+                    page = await self._store.read_log(
+                        log, after=after, limit=self._page
+                    )
                     upto = page[-1].position if page else live
                     await writer.write(connection, log, page, upto=upto)
             found = await checkpoints.standing(connection, name, writer.generation)

@@ -24,6 +24,7 @@ from infrastructure.postgres import Database
 from projections.letters import DeadLetters, Outcome, Place
 from projections.projector import Projector
 from projections.rebuild import (
+    SMALL_PAGE,
     Progress,
     Rebuilt,
     cancel,
@@ -75,12 +76,19 @@ class Upkeep:
         return await status(self._database, self._store, only=only)
 
     async def rebuild(
-        self, name: str, *, cause: Cause, progress: Progress | None = None
+        self,
+        name: str,
+        *,
+        cause: Cause,
+        progress: Progress | None = None,
+        page: int | None = None,
     ) -> Rebuilt:
         """Fill a new generation and serve it, as soon as it is its turn."""
         projector = self._projector(name)
         async with self._turn:
-            made = await rebuild(self._database, self._store, projector, progress)
+            made = await rebuild(
+                self._database, self._store, projector, progress, page=page
+            )
         rebuilt = ProjectionRebuilt(
             projection=name,
             generation=made.generation,
@@ -91,12 +99,19 @@ class Upkeep:
         return made
 
     async def swap_back(
-        self, name: str, *, cause: Cause, progress: Progress | None = None
+        self,
+        name: str,
+        *,
+        cause: Cause,
+        progress: Progress | None = None,
+        page: int | None = None,
     ) -> Rebuilt:
         """Serve the generation that was served before, brought level first."""
         projector = self._projector(name)
         async with self._turn:
-            made = await swap_back(self._database, self._store, projector, progress)
+            made = await swap_back(
+                self._database, self._store, projector, progress, page=page
+            )
         swapped = ProjectionSwappedBack(projection=name, generation=made.generation)
         await self._record(swapped, cause)
         return made
@@ -115,13 +130,13 @@ class Upkeep:
         """Rebuild in the background; refused at once where it cannot begin."""
         self._refuse_another(name)
         await may_rebuild(self._database, self._projector(name))
-        self._begin(name, self.rebuild(name, cause=cause))
+        self._begin(name, self.rebuild(name, cause=cause, page=SMALL_PAGE))
 
     async def begin_swap_back(self, name: str, *, cause: Cause) -> None:
         """Swap back in the background; refused at once where it cannot begin."""
         self._refuse_another(name)
         await may_swap_back(self._database, self._projector(name))
-        self._begin(name, self.swap_back(name, cause=cause))
+        self._begin(name, self.swap_back(name, cause=cause, page=SMALL_PAGE))
 
     async def retry(self, place: Place, *, cause: Cause) -> Outcome:
         """Take in a parked event and what waited behind it."""

@@ -345,6 +345,46 @@ async def test_appends_of_another_process_are_heard(stored_journal: Journal) -> 
         await other.close()
 
 
+async def test_a_listener_that_was_cut_off_hears_again_and_misses_nothing(
+    stored_journal: Journal,
+) -> None:
+    """Nothing tells of an append but the listener, and no poll comes in time."""
+    journal, views = stored_journal, ProbeViews(stored_journal.database.engine)
+    listener = Listener(journal.database.dsn)
+    await listener.start()
+    daemon = Daemon(journal.database, journal.store, [Probe()], listener, poll=60)
+    await daemon.start()
+    store: Any = journal.store
+    told, store.on_append = store.on_append, []
+    try:
+        for number in range(3):
+            async with journal.database.pool.connection() as connection:
+                cut = await connection.execute(
+                    "SELECT pg_terminate_backend(pid) FROM pg_stat_activity"
+                    " WHERE query LIKE 'LISTEN%' AND datname = current_database()"
+                )
+                assert len(await cut.fetchall()) == 1
+            event = renamed(str(number)) if number else named("0")
+            await journal.tell(OWNER, event)
+            assert await daemon.reached(journal.position, within=8)
+    finally:
+        store.on_append = told
+        await daemon.stop()
+        await listener.stop()
+    assert await views.all() == {OWNER: ("2", 3)}
+
+
+async def test_without_any_event_all_are_level(stored_journal: Journal) -> None:
+    async with stored_journal.followed_by(*ALL) as daemon:
+        assert await daemon.reached(await stored_journal.store.head(), within=0)
+        told = await daemon.status()
+        assert {(one.health, one.lag, one.seconds) for one in told} == {
+            ("level", 0, None)
+        }
+        daemon.pulse.look()
+        assert daemon.pulse.worst == "level"
+
+
 async def test_reads_follow_writes_within_milliseconds(stored_journal: Journal) -> None:
     waited = []
     async with stored_journal.followed_by(*ALL) as daemon:
