@@ -168,6 +168,28 @@ class Load:
         self.failures: list[Exception] = []
         self.stop = asyncio.Event()
 
+    @property
+    def writes(self) -> int:
+        """How many renamings were acknowledged."""
+        return sum(map(len, self.acknowledged.values())) - PROJECTS
+
+    @override
+    def __str__(self) -> str:
+        return (
+            f"{len(self.took)} reads and {self.writes} writes: stalest"
+            f" {max(self.staleness):.3f} s; a read took"
+            f" {statistics.median(self.took) * 1000:.1f} ms, at most"
+            f" {max(self.took) * 1000:.0f} ms; none failed"
+        )
+
+    async def begin(self) -> None:
+        """Give every project a past."""
+        for number in range(HISTORY // 100):
+            project = self.projects[number % PROJECTS]
+            history = [named("0"), *(renamed("0") for _ in range(99))]
+            await self.journal.tell(project, *history)
+        self.acknowledged = {one: [time.monotonic()] for one in self.projects}
+
     async def write(self) -> None:
         """Rename one project after the other, to the number of its renaming."""
         number, beat = 0, Beat(WRITES)
@@ -204,51 +226,40 @@ class Load:
             self.staleness.append(max(0.0, began - missed[0]) if missed else 0.0)
 
 
+async def rebuilt_all(upkeep: Upkeep) -> int:
+    """Rebuild every projection, as a server does beside its requests."""
+    cause = Cause(actor=SYSTEM, command_id=uuid4(), correlation_id=uuid4())
+    made = await asyncio.gather(
+        *(upkeep.rebuild(name, cause=cause, page=SMALL_PAGE) for name in upkeep.names)
+    )
+    return len(made)
+
+
 async def test_rebuilds_under_load_fail_no_read_and_show_nothing_old(
     database: Database, capsys: pytest.CaptureFixture[str]
 ) -> None:
     async with journal_at(database.dsn) as journal:
-        load = Load(journal)
-        for number in range(HISTORY // 100):
-            project = load.projects[number % PROJECTS]
-            history = [named("0"), *(renamed("0") for _ in range(99))]
-            await journal.tell(project, *history)
-        load.acknowledged = {one: [time.monotonic()] for one in load.projects}
+        load, rebuilt = Load(journal), 0
+        await load.begin()
         upkeep = Upkeep(journal.database, journal.store, ALL)
-        cause = Cause(actor=SYSTEM, command_id=uuid4(), correlation_id=uuid4())
-        rebuilt = 0
         async with journal.followed_by(*ALL) as daemon:
             assert await daemon.reached(journal.position, within=60)
             people = [asyncio.create_task(work()) for work in (load.write, load.read)]
             deadline = time.monotonic() + SECONDS
             while time.monotonic() < deadline:
-                made = await asyncio.gather(
-                    *(
-                        upkeep.rebuild(name, cause=cause, page=SMALL_PAGE)
-                        for name in upkeep.names
-                    )
-                )
-                rebuilt += len(made)
+                rebuilt += await rebuilt_all(upkeep)
             load.stop.set()
             await asyncio.gather(*people)
             assert await daemon.reached(await journal.store.head(), within=10)
             live = await shown(journal.database)
-            for name in upkeep.names:
-                await upkeep.rebuild(name, cause=cause)
+            await rebuilt_all(upkeep)
             assert await daemon.reached(await journal.store.head(), within=10)
             again = await shown(journal.database)
 
     assert not load.failures
     assert max(load.staleness) < STALEST
     assert again == live
-    writes = sum(map(len, load.acknowledged.values())) - PROJECTS
     assert len(load.staleness) >= READS * SECONDS * 0.95
-    assert writes >= WRITES * SECONDS * 0.95
+    assert load.writes >= WRITES * SECONDS * 0.95
     with capsys.disabled():
-        print(
-            f"\n{rebuilt} rebuilds in {SECONDS:.0f} s under {len(load.staleness)} reads"
-            f" and {writes} writes: stalest {max(load.staleness):.3f} s,"
-            f" median {statistics.median(load.staleness):.3f} s; a read took"
-            f" {statistics.median(load.took) * 1000:.1f} ms, at most"
-            f" {max(load.took) * 1000:.0f} ms; none failed"
-        )
+        print(f"\n{rebuilt} rebuilds in {SECONDS:.0f} s under {load}")
