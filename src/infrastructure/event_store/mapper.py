@@ -24,6 +24,10 @@ class BrokenUpcastersError(Exception):
     """An event's upcasters must lead from version 1 to today's without a hole."""
 
 
+class TagTakenError(Exception):
+    """Two kinds of event have the same tag."""
+
+
 class UnreadableEvent(Event, frozen=True, kw_only=True, tag="store.unreadable"):
     """
     Stands in a read for an event that could not be read; it is never stored.
@@ -71,6 +75,10 @@ class MsgspecMapper:
             tag: msgspec.json.Decoder(kind) for kind, tag in self._tags.items()
         }
         self._versions = {tag: _current(tag, upcasters) for tag in self._decoders}
+        if len(self._decoders) < len(self._tags):
+            raise TagTakenError(sorted(self._tags.values()))
+        if strange := {tag for tag, _ in upcasters} - self._versions.keys():
+            raise BrokenUpcastersError(*sorted(strange))
 
     def encode(self, event: Event) -> Encoded:
         """Return *event* as its tag, schema version and JSON."""
@@ -80,7 +88,7 @@ class MsgspecMapper:
     def decode(self, tag: str, schema_version: int, state: bytes) -> Event:
         """Return the event, or raise `UnknownTagError` or `UnreadableEventError`."""
         current = self._versions.get(tag)
-        if current is None or schema_version > current:
+        if current is None or not 1 <= schema_version <= current:
             raise UnknownTagError(f"{tag} version {schema_version}")
         try:
             if schema_version < current:
@@ -88,6 +96,8 @@ class MsgspecMapper:
             return self._decoders[tag].decode(state)
         except (msgspec.MsgspecError, UnicodeDecodeError) as error:
             raise UnreadableEventError(f"{tag}: {error}") from error
+        except RecursionError as error:
+            raise UnreadableEventError(f"{tag}: it is nested too deeply") from error
 
     def read(self, tag: str, schema_version: int, state: bytes) -> Event:
         """Return the event, or an `UnreadableEvent` in its place."""
@@ -100,9 +110,16 @@ class MsgspecMapper:
 
     def _lifted(self, tag: str, schema_version: int, state: bytes) -> bytes:
         document = msgspec.json.decode(state)
-        for version in range(schema_version, self._versions[tag]):
-            document = self._upcasters[tag, version](document)
-        return self._encoder.encode(document)
+        version = schema_version
+        try:
+            for version in range(schema_version, self._versions[tag]):
+                document = self._upcasters[tag, version](document)
+            return self._encoder.encode(document)
+        except Exception as error:
+            # Whatever it is, this event is at fault and no other. Only its kind is
+            # told, for its words may be somebody's own.
+            said = f"{tag}: upcaster {version} failed with {type(error).__name__}"
+            raise UnreadableEventError(said) from error
 
 
 def _current(tag: str, upcasters: Mapping[tuple[str, int], Upcaster]) -> int:
