@@ -127,12 +127,16 @@ class Writer:
         go meanwhile, the fence says so before anybody believes that they were passed.
         """
         mine = self._wanted(log, events)
-        batch = [recorded for recorded in mine if recorded.stream not in self.held]
+        batch = [recorded for recorded in mine if not self._waits(recorded)]
         if batch:
             await self._apply(log, batch, upto)
         elif mine:
             await self._store(log, upto)
         self.positions[log] = max(self.positions[log], upto)
+
+    def _waits(self, recorded: Recorded) -> bool:
+        # That somebody or something is gone is true whatever came before it.
+        return recorded.stream in self.held and not recorded.event.impersonal
 
     async def persist(self) -> None:
         """Store the checkpoints that have moved in memory."""
@@ -149,9 +153,7 @@ class Writer:
         upto: int,
     ) -> None:
         """Write a page within the caller's transaction, without looking for faults."""
-        batch = [
-            one for one in self._wanted(log, events) if one.stream not in self.held
-        ]
+        batch = [one for one in self._wanted(log, events) if not self._waits(one)]
         changes = await self._intake.fold(connection, batch)
         await self._send(connection, log, upto, changes)
         self._reached(log, upto)
@@ -186,7 +188,7 @@ class Writer:
     async def _halve(self, log: Log, batch: Sequence[Recorded], upto: int) -> None:
         middle = len(batch) // 2
         await self._apply(log, batch[:middle], batch[middle - 1].position)
-        rest = [event for event in batch[middle:] if event.stream not in self.held]
+        rest = [event for event in batch[middle:] if not self._waits(event)]
         if rest:
             await self._apply(log, rest, upto)
 

@@ -26,6 +26,7 @@ from domain.flow.events import (
     McpExposureChanged,
 )
 from domain.kernel import Event, Json
+from domain.user.events import UserErased
 from projections.flows.tables import FLOWS, METADATA
 from projections.projector import Projector, UnwantedEventError
 from projections.rows import Rows
@@ -53,9 +54,9 @@ class FlowsProjector(Projector):
     """Flows as they stand: one row each, so a list need not replay any stream."""
 
     name = "flows"
-    version = 1
+    version = 2
     tables = METADATA
-    reads = get_args(FlowEvent.__value__)
+    reads = (*get_args(FlowEvent.__value__), UserErased)
 
     @override
     def needs(
@@ -83,6 +84,8 @@ class FlowsProjector(Projector):
                 case FlowDeleted():
                     documents.pop(flow, None)
                     rows.remove(FLOWS, flow)
+                case UserErased():
+                    rows.remove_where(FLOWS, owner=flow)
                 case BuildsCleared():
                     rows.change(FLOWS, flow, version=recorded.version)
                 case _ if isinstance(event, DOCUMENT_EVENTS):

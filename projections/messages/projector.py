@@ -25,7 +25,7 @@ class MessagesProjector(Projector):
     """What was said, by whom and where; the words themselves are contents."""
 
     name = "messages"
-    version = 1
+    version = 2
     tables = METADATA
     reads = (
         ThreadOpened,
@@ -46,13 +46,22 @@ class MessagesProjector(Projector):
                 (recorded.stream,)
                 for recorded in batch
                 if isinstance(recorded.event, ThreadRenamed)
-            ]
+            ],
+            GONE: [
+                (recorded.event.flow,)
+                for recorded in batch
+                if isinstance(recorded.event, ThreadOpened | MessagePosted)
+            ],
         }
 
     @override
     def fold(self, batch: Sequence[Recorded], rows: Rows) -> None:
         for recorded in batch:
             match recorded.event:
+                case ThreadOpened(flow=flow) | MessagePosted(flow=flow) if rows.get(
+                    GONE, flow
+                ):
+                    pass
                 case ThreadOpened() as event:
                     rows.put(
                         THREADS,
@@ -82,6 +91,8 @@ class MessagesProjector(Projector):
                     rows.remove(THREADS, recorded.stream)
                 case FlowDeleted():
                     rows.put(GONE, flow_id=recorded.stream)
+                    rows.remove_where(MESSAGES, flow_id=recorded.stream)
+                    rows.remove_where(THREADS, flow_id=recorded.stream)
                 case unwanted:
                     raise UnwantedEventError(type(unwanted).__name__)
 

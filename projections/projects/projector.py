@@ -11,6 +11,7 @@ from domain.project.events import (
     ProjectOpened,
     ProjectRenamed,
 )
+from domain.user.events import UserErased
 from projections.projector import Projector, UnwantedEventError
 from projections.projects.tables import METADATA, PROJECTS
 from projections.rows import Rows
@@ -20,7 +21,7 @@ class ProjectsProjector(Projector):
     """Where people's work lies."""
 
     name = "projects"
-    version = 1
+    version = 2
     tables = METADATA
     reads = (
         ProjectOpened,
@@ -28,6 +29,7 @@ class ProjectsProjector(Projector):
         ProjectDescribed,
         ProjectMoved,
         ProjectDeleted,
+        UserErased,
     )
 
     @override
@@ -53,6 +55,8 @@ class ProjectsProjector(Projector):
                     _change(rows, recorded, parent=parent)
                 case ProjectDeleted():
                     rows.remove(PROJECTS, recorded.stream)
+                case UserErased():
+                    rows.remove_where(PROJECTS, owner=recorded.stream)
                 case unwanted:
                     raise UnwantedEventError(type(unwanted).__name__)
 

@@ -1,8 +1,10 @@
 """Projects the life of runs onto ``runs``."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime
 from typing import Any, override
+
+from sqlalchemy import Table
 
 from application.ports import Recorded
 from domain.run.events import (
@@ -13,16 +15,17 @@ from domain.run.events import (
     RunRequested,
     RunSucceeded,
 )
+from domain.user.events import UserErased
 from projections.projector import Projector, UnwantedEventError
 from projections.rows import Rows
-from projections.runs.tables import METADATA, RUNS
+from projections.runs.tables import ERASED, METADATA, RUNS
 
 
 class RunsProjector(Projector):
     """Which runs there are, and how they stand."""
 
     name = "runs"
-    version = 1
+    version = 2
     tables = METADATA
     reads = (
         RunRequested,
@@ -31,12 +34,27 @@ class RunsProjector(Projector):
         RunSucceeded,
         RunFailed,
         RunCancelled,
+        UserErased,
     )
+
+    @override
+    def needs(
+        self, batch: Sequence[Recorded]
+    ) -> Mapping[Table, Iterable[tuple[Any, ...]]]:
+        return {
+            ERASED: [
+                (recorded.event.owner,)
+                for recorded in batch
+                if isinstance(recorded.event, RunRequested)
+            ]
+        }
 
     @override
     def fold(self, batch: Sequence[Recorded], rows: Rows) -> None:
         for recorded in batch:
             match recorded.event:
+                case RunRequested(owner=owner) if rows.get(ERASED, owner):
+                    pass
                 case RunRequested() as event:
                     _request(recorded, event, rows)
                 case RunClaimed():
@@ -49,6 +67,9 @@ class RunsProjector(Projector):
                     _end(rows, recorded, "failed", recorded.at, reason=reason)
                 case RunCancelled():
                     _end(rows, recorded, "cancelled", recorded.at)
+                case UserErased():
+                    rows.put(ERASED, owner=recorded.stream)
+                    rows.remove_where(RUNS, owner=recorded.stream)
                 case unwanted:
                     raise UnwantedEventError(type(unwanted).__name__)
 

@@ -26,3 +26,6 @@ RUNS = Table(
 )
 # Few rows are unfinished, so an index over them alone stays small.
 Index("runs_unfinished", RUNS.c.position, postgresql_where=RUNS.c.ended_at.is_(None))
+
+# Erasures come from the other log, in no order to the runs: they are kept.
+ERASED = Table("runs_erased", METADATA, Column("owner", Uuid, primary_key=True))

@@ -1,8 +1,10 @@
 """Projects each reading of a vertex's result by another onto ``transactions``."""
 
-from collections.abc import Sequence
-from typing import override
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any, override
 from uuid import uuid5
+
+from sqlalchemy import Table
 
 from application.ports import Recorded
 from domain.flow.events import FlowDeleted
@@ -17,24 +19,43 @@ class TransactionsProjector(Projector):
     """One row for each edge that was read, and one for each vertex that failed."""
 
     name = "transactions"
-    version = 1
+    version = 2
     tables = METADATA
     reads = (VertexBuilt, VertexFailed, FlowDeleted)
+
+    @override
+    def needs(
+        self, batch: Sequence[Recorded]
+    ) -> Mapping[Table, Iterable[tuple[Any, ...]]]:
+        return {
+            GONE: [
+                (recorded.event.flow,)
+                for recorded in batch
+                if isinstance(recorded.event, VertexBuilt | VertexFailed)
+            ]
+        }
 
     @override
     def fold(self, batch: Sequence[Recorded], rows: Rows) -> None:
         for recorded in batch:
             match recorded.event:
+                case VertexBuilt(flow=flow) | VertexFailed(flow=flow) if rows.get(
+                    GONE, flow
+                ):
+                    pass
                 case VertexBuilt() | VertexFailed() as event:
                     rows.put(
                         RESULTS,
                         run_id=recorded.stream,
+                        flow_id=event.flow,
                         vertex=event.vertex,
                         **content_values(event.content),
                     )
                     _read(recorded, event, rows)
                 case FlowDeleted():
                     rows.put(GONE, flow_id=recorded.stream)
+                    rows.remove_where(TRANSACTIONS, flow_id=recorded.stream)
+                    rows.remove_where(RESULTS, flow_id=recorded.stream)
                 case unwanted:
                     raise UnwantedEventError(type(unwanted).__name__)
 

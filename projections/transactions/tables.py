@@ -27,7 +27,9 @@ RESULTS = Table(
     METADATA,
     Column("run_id", Uuid, primary_key=True),
     Column("vertex", Text, primary_key=True),
+    Column("flow_id", Uuid, nullable=False),
     *content_columns(),
+    Index("transaction_results_of_flow", "flow_id"),
 )
 
 # Deletions come from the other log, in no order to the runs: they are kept.

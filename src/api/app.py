@@ -29,6 +29,7 @@ from api.security import CookieRules, signed_in
 from api.v1.api_keys import ApiKeyController
 from api.v1.build import BuildController
 from api.v1.components import ComponentController
+from api.v1.erasure import ErasureController
 from api.v1.events import EventController
 from api.v1.flow_shapes import FlowRead
 from api.v1.flows import FlowController
@@ -73,6 +74,7 @@ CONTROLLERS = (
     RunsController,
     EventController,
     ProjectionController,
+    ErasureController,
 )
 
 WORLD = (
@@ -89,6 +91,7 @@ WORLD = (
     "editing",
     "projects",
     "users",
+    "erasure",
     "api_keys",
     "key_uses",
     "variables",

@@ -3,14 +3,16 @@
 import asyncio
 import secrets
 import sys
+from contextlib import suppress
 from pathlib import Path
 from uuid import UUID, uuid4
 
 import click
 
-from api.cli_output import as_json, console, json_option, table
+from api.cli_output import Complaint, as_json, console, json_option, table
 from api.cli_settings import chosen, data_dir_option
 from api.composition import open_world
+from application.erasure import Erased
 from application.ports import SYSTEM, Cause
 from infrastructure.settings import Settings
 from projections.all import ALL
@@ -19,6 +21,7 @@ from projections.users.views import UserRow, UserViews
 
 PAGE = 500
 PATIENCE = 30.0  # seconds for the read tables to catch up
+LEFT = "left: ids, times, sizes and keyed digests of what there was"
 
 
 @click.group()
@@ -83,6 +86,63 @@ def create(
     out.print(f"Added {name}.", markup=False)
     if shown:
         out.print(f"  password  {password}   (shown once)", markup=False)
+
+
+@users.command()
+@click.argument("name")
+@click.option("-y", "--yes", is_flag=True, help="Do not ask.")
+@data_dir_option
+@json_option
+def erase(name: str, *, yes: bool, data_dir: Path | None, as_json_lines: bool) -> None:
+    """
+    Erase somebody with all that is theirs, for ever. NAME may also be an id.
+
+    Killed in the middle, it finishes when it is run again.
+    """
+    settings = chosen(data_dir=data_dir)
+    if not yes and not as_json_lines:
+        click.confirm(
+            f"Erase {name}, with all flows, runs, messages and files? It cannot be "
+            "undone, not even from a backup without its keys",
+            abort=True,
+        )
+    erased = asyncio.run(_erase(settings, name))
+    if as_json_lines:
+        as_json(erased)
+        return
+    out = console()
+    out.print(f"Erased {name}.", markup=False)
+    for kind, count in erased.destroyed.items():
+        out.print(f"  {kind.replace('_', ' '):<15}{count:>8}", markup=False)
+    out.print(f"  {LEFT}", markup=False)
+
+
+async def _erase(settings: Settings, name: str) -> Erased:
+    async with open_world(settings) as world:
+        user = await world.claims.holder("username", name) or _id(name)
+        if user is None:
+            raise Complaint(
+                f"There is nobody called {name}: see langbuilder users list."
+            )
+        done = await world.erasure.erase(SYSTEM, user, cause=_cause())
+        # Without a server beside us nobody else would take them out of the views.
+        daemon = Daemon(world.database, world.store, ALL)
+        await daemon.start()
+        try:
+            if not await daemon.reached(await world.store.head(), within=PATIENCE):
+                raise Complaint(
+                    "The key is destroyed, but the read tables are behind: see "
+                    "langbuilder projections status."
+                )
+        finally:
+            await daemon.stop()
+        return done.result
+
+
+def _id(words: str) -> UUID | None:
+    with suppress(ValueError):
+        return UUID(words)
+    return None
 
 
 async def _list(settings: Settings) -> list[UserRow]:

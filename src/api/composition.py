@@ -3,9 +3,10 @@
 import asyncio
 import os
 import secrets
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
 from datetime import timedelta
+from functools import partial
 from pathlib import Path
 from typing import Final, NamedTuple
 from uuid import UUID, uuid4
@@ -18,17 +19,19 @@ from psycopg_pool import PoolTimeout
 
 from api.polls import Polls
 from api.streams import RunStreams
-from api.world import World, wired
+from api.world import Means, World, wired
 from application.execution.flows import StoredFlows
 from application.execution.variables import OwnersVariables
 from application.ports import (
     SYSTEM,
     Blobs,
     Cause,
+    Recorded,
     Signals,
 )
 from application.runs import Limits, Runs
 from application.users import UsernameTakenError
+from domain.user.events import UserErased
 from infrastructure.blobs.local import LocalBlobs
 from infrastructure.blobs.s3 import S3Blobs
 from infrastructure.embedded_postgres import EmbeddedPostgres
@@ -103,7 +106,8 @@ async def compose(settings: Settings) -> AsyncIterator[Application]:
         sealer = Sealer(world.database.dsn, world.keyring.sign_history)
         await sealer.start()
         stack.push_async_callback(sealer.stop)
-        signals = await _signals(settings, stack)
+        daemon.tails["core"].subscribe(partial(_forget_the_erased, world.subject_keys))
+        signals = world.signals
         runs = _runs(world, signals)
         await runs.start(alone=settings.database_url is None)
         stack.push_async_callback(runs.stop)
@@ -210,19 +214,21 @@ async def _world(settings: Settings, *, serving: bool) -> AsyncIterator[World]:
         keys = PostgresSubjectKeys(database, keyring)
         await keys.check()
         blobs = await _blobs(settings, stack)
-        contents = PostgresContents(database, keyring, blobs, keys)
         store = PostgresEventStore(database, keys)
         await store.start()
         stack.push_async_callback(store.stop)
-        vault = PostgresVault(database, keyring, keys)
         world = wired(
-            settings,
-            keyring,
-            database,
-            store=store,
-            contents=contents,
-            vault=vault,
-            blobs=blobs,
+            Means(
+                settings=settings,
+                keyring=keyring,
+                database=database,
+                store=store,
+                keys=keys,
+                blobs=blobs,
+                contents=PostgresContents(database, keyring, blobs, keys),
+                vault=PostgresVault(database, keyring, keys),
+                signals=await _signals(settings, stack),
+            )
         )
         stack.push_async_callback(world.key_uses.close)
         stack.push_async_callback(world.upkeep.stop)
@@ -244,6 +250,13 @@ async def _signals(settings: Settings, stack: AsyncExitStack) -> Signals:
     signals = RedisSignals(settings.redis_url)
     stack.push_async_callback(signals.close)
     return signals
+
+
+def _forget_the_erased(keys: PostgresSubjectKeys, events: Sequence[Recorded]) -> None:
+    """Let no server open what its memory still has the key of."""
+    for recorded in events:
+        if isinstance(recorded.event, UserErased):
+            keys.forget(recorded.stream)
 
 
 def _runs(world: World, signals: Signals) -> Runs:

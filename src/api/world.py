@@ -11,6 +11,7 @@ from api.adapters import KeptSessions, SignedTokens
 from application.api_keys import ApiKeys
 from application.documents import Documents
 from application.editing import Editing, Served
+from application.erasure import Erasure
 from application.events import Events
 from application.flows import Flows, NewFlow, from_file
 from application.messages import Messages
@@ -22,6 +23,7 @@ from application.ports import (
     Contents,
     Leases,
     Ownership,
+    Signals,
     Vault,
 )
 from application.ports.evidence import Evidence
@@ -45,12 +47,14 @@ from infrastructure.event_store.canvas import PostgresCanvas
 from infrastructure.event_store.claims import PostgresClaims
 from infrastructure.event_store.leases import PostgresLeases
 from infrastructure.event_store.ownership import PostgresOwnership
+from infrastructure.event_store.remains import PostgresEstate
 from infrastructure.event_store.store import PostgresEventStore
 from infrastructure.event_store.verification import PostgresEvidence
 from infrastructure.keyring import Keyring
 from infrastructure.postgres import Database
 from infrastructure.secrets import PostgresContents, PostgresVault
 from infrastructure.settings import Settings
+from infrastructure.subject_keys import PostgresSubjectKeys
 from infrastructure.tokens import Tokens
 from projections.all import ALL
 from projections.messages.views import MessageViews
@@ -83,6 +87,7 @@ class World(msgspec.Struct, frozen=True, kw_only=True):
     editing: Editing
     projects: Projects
     users: Users
+    erasure: Erasure
     api_keys: ApiKeys
     key_uses: ApiKeyUses
     variables: Variables
@@ -90,6 +95,22 @@ class World(msgspec.Struct, frozen=True, kw_only=True):
     evidence: Evidence
     upkeep: Upkeep
     archived: ArchivedEventStore
+    signals: Signals
+    subject_keys: PostgresSubjectKeys
+
+
+class Means(NamedTuple):
+    """What is opened before anything can be joined."""
+
+    settings: Settings
+    keyring: Keyring
+    database: Database
+    store: PostgresEventStore
+    keys: PostgresSubjectKeys
+    blobs: Blobs
+    contents: PostgresContents
+    vault: PostgresVault
+    signals: Signals
 
 
 class _Ports(NamedTuple):
@@ -113,43 +134,36 @@ class _Drawing(NamedTuple):
 
 class _People(NamedTuple):
     users: Users
+    erasure: Erasure
     api_keys: ApiKeys
     key_uses: ApiKeyUses
     variables: Variables
     sessions: Sessions
 
 
-def wired(
-    settings: Settings,
-    keyring: Keyring,
-    database: Database,
-    *,
-    store: PostgresEventStore,
-    contents: PostgresContents,
-    vault: PostgresVault,
-    blobs: Blobs,
-) -> World:
+def wired(means: Means) -> World:
     """Join everything that needs nothing running beside it."""
-    ports = _ports(database, store, contents=contents, vault=vault)
+    settings, keyring, database = means.settings, means.keyring, means.database
+    ports = _ports(means)
     components = _components(settings)
     starters = tuple(starter_flows(components))
     drawing = _drawing(ports, database)
     given = list(map(from_file, starters))
-    people = _people(
-        settings, keyring, database, ports=ports, drawing=drawing, starters=given
-    )
+    people = _people(means, ports=ports, drawing=drawing, starters=given)
     return World(
         settings=settings,
         keyring=keyring,
         database=database,
-        blobs=blobs,
-        evidence=_evidence(keyring, database, blobs),
-        archived=ArchivedEventStore(store, database, blobs),
+        blobs=means.blobs,
+        evidence=_evidence(keyring, database, means.blobs),
+        archived=ArchivedEventStore(means.store, database, means.blobs),
         leases=PostgresLeases(database),
         components=components,
         starters=starters,
         permissions=Permissions(ports.ownership),
-        upkeep=Upkeep(database, store, ALL),
+        upkeep=Upkeep(database, means.store, ALL),
+        signals=means.signals,
+        subject_keys=means.keys,
         **ports._asdict(),
         **drawing._asdict(),
         **people._asdict(),
@@ -199,14 +213,13 @@ def _drawing(ports: _Ports, database: Database) -> _Drawing:
 
 
 def _people(
-    settings: Settings,
-    keyring: Keyring,
-    database: Database,
+    means: Means,
     *,
     ports: _Ports,
     drawing: _Drawing,
     starters: Sequence[NewFlow],
 ) -> _People:
+    settings, keyring, database = means.settings, means.keyring, means.database
     store, claims, ownership = ports.store, ports.claims, ports.ownership
     lifetime = timedelta(seconds=settings.refresh_token_expire_seconds)
     opened = KeptSessions(PostgresSessions(database, lifetime=lifetime))
@@ -236,7 +249,13 @@ def _people(
         environ=environ,
     )
     variables = Variables(store, ownership=ownership, vault=ports.vault)
-    return _People(users, api_keys, key_uses, variables, sessions)
+    erasure = Erasure(
+        store,
+        estate=PostgresEstate(database, means.keys, means.blobs),
+        sessions=opened,
+        signals=means.signals,
+    )
+    return _People(users, erasure, api_keys, key_uses, variables, sessions)
 
 
 def _users(
@@ -253,29 +272,22 @@ def _users(
         claims=ports.claims,
         passwords=passwords,
         sessions=opened,
-        projects=drawing.projects,
         flows=drawing.flows,
         starters=starters,
-        erase=ports.contents.erase,
         vault=ports.vault,
         environ=environ,
     )
 
 
-def _ports(
-    database: Database,
-    store: PostgresEventStore,
-    *,
-    contents: PostgresContents,
-    vault: PostgresVault,
-) -> _Ports:
+def _ports(means: Means) -> _Ports:
+    database = means.database
     return _Ports(
-        store=store,
+        store=means.store,
         claims=PostgresClaims(database),
         ownership=PostgresOwnership(database),
         canvas=PostgresCanvas(database),
-        vault=vault,
-        contents=contents,
+        vault=means.vault,
+        contents=means.contents,
     )
 
 

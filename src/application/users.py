@@ -1,6 +1,6 @@
 """People: how they join, what may change about them, and how they leave."""
 
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Final, Protocol
 from uuid import UUID, uuid4
 
@@ -27,7 +27,7 @@ from application.ports import (
     StreamNotFoundError,
     Vault,
 )
-from application.projects import FIRST_PROJECT, Projects, project_claim
+from application.projects import FIRST_PROJECT, project_claim
 from application.variables import given_along
 from domain.kernel import DomainError
 from domain.project.project import Project
@@ -59,10 +59,6 @@ class ForeignPasswordError(DomainError):
 
 class PasswordNotHereError(DomainError):
     """You can't change your password here."""
-
-
-class OwnAccountError(DomainError):
-    """You can't delete your own user account."""
 
 
 class NothingChangedError(DomainError):
@@ -138,10 +134,8 @@ class Users:
         claims: Claims,
         passwords: Passwords,
         sessions: OpenSessions,
-        projects: Projects,
         flows: Flows,
         starters: Sequence[NewFlow],
-        erase: Callable[[UUID], Awaitable[None]],
         vault: Vault,
         environ: Mapping[str, str],
         new_id: Callable[[], UUID] = uuid4,
@@ -150,10 +144,8 @@ class Users:
         self._claims = claims
         self._passwords = passwords
         self._sessions = sessions
-        self._projects = projects
         self._flows = flows
         self._starters = starters
-        self._erase = erase
         self._vault = vault
         self._environ = environ
         self._new_id = new_id
@@ -264,36 +256,6 @@ class Users:
         )
         await self._sessions.revoke_all(user_id)
         return Done(user, saved.position)
-
-    async def delete(self, actor: Actor, user_id: UUID, *, cause: Cause) -> Done[None]:
-        """Erase somebody else's account with all that is theirs."""
-        only_superusers(actor)
-        if actor.user == user_id:
-            raise OwnAccountError
-        user = await self.get(user_id)
-        removed = await self._projects.removal(await self._projects.owned_by(user_id))
-        password = await self._claims.holder("password", str(user_id))
-        secrets = [variable.secret for variable in user.variables.values()]
-        attached = Attached(
-            released=(
-                Claim("username", user.username, user_id),
-                *([Claim("password", str(user_id), password)] if password else []),
-            ),
-            disowned=(user_id, *user.api_keys, *user.variables),
-            destroyed=(*secrets, *([password] if password else [])),
-        )
-        user.erase()
-        saved = await self._store.save(
-            user,
-            *removed.aggregates,
-            cause=cause,
-            attached=together(attached, removed.attached),
-        )
-        await self._sessions.revoke_all(user_id)
-        await self._flows.clean_up(removed.flows, cause=cause)
-        # Last: with the key goes whatever of theirs lies anywhere, and in backups.
-        await self._erase(user_id)
-        return Done(None, saved.position)
 
 
 def checked(username: str) -> None:

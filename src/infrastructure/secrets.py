@@ -99,12 +99,6 @@ class PostgresContents(Contents):
     _ADDRESSES = """
         SELECT address FROM es.contents WHERE id = ANY(%s) AND address IS NOT NULL
     """
-    _ERASE = "DELETE FROM es.contents WHERE subject = %s RETURNING address"
-    _ERASE_VAULT = "DELETE FROM es.vault WHERE subject = %s"
-    _ERASE_KEY = """
-        INSERT INTO es.subject_keys (subject, wrapped, key_id) VALUES (%s, '', '')
-        ON CONFLICT (subject) DO UPDATE SET wrapped = '', key_id = ''
-    """
 
     def __init__(
         self,
@@ -118,10 +112,6 @@ class PostgresContents(Contents):
         self._blobs = blobs
         self._sealer = _ContentSealer(keyring, self._keys, blobs)
         self._gathered = Gathered(self._open)
-
-    async def check(self) -> None:
-        """Raise `WrongKeyError` if the database was sealed with another secret."""
-        await self._keys.check()
 
     @override
     async def seal(self, subject: UUID, data: bytes) -> Content:
@@ -161,19 +151,6 @@ class PostgresContents(Contents):
     async def discard(self, addresses: Sequence[str]) -> None:
         for address in addresses:
             await self._blobs.delete(address)
-
-    async def erase(self, subject: UUID) -> None:
-        """Make all that was sealed for *subject* unreadable, in backups as well."""
-        async with (
-            self._database.pool.connection() as connection,
-            connection.transaction(),
-        ):
-            rows = await connection.execute(self._ERASE, [subject])
-            addresses = [address async for (address,) in rows if address]
-            await connection.execute(self._ERASE_VAULT, [subject])
-            await connection.execute(self._ERASE_KEY, [subject])
-        self._keys.forget(subject)
-        await self.discard(addresses)
 
 
 class PostgresVault(Vault):

@@ -141,6 +141,7 @@ OTHERWISE = {
     ("PATCH", "/api/v1/users/{}"): 403,
     ("PATCH", "/api/v1/users/{}/reset-password"): 400,
     ("DELETE", "/api/v1/users/{}"): 403,
+    ("POST", "/api/v1/admin/users/{}/erase"): 403,
 }
 
 

@@ -37,6 +37,7 @@ OTHERWISE = {
     ("patch", "/api/v1/users/{}"): 403,
     ("patch", "/api/v1/users/{}/reset-password"): 400,
     ("delete", "/api/v1/users/{}"): 403,
+    ("post", "/api/v1/admin/users/{}/erase"): 403,
     ("delete", "/api/v1/monitor/messages/session/{}"): 204,
     ("get", "/api/v1/admin/streams/{}"): 403,
     ("get", "/api/v1/admin/streams/{}/state"): 403,

@@ -31,10 +31,10 @@ from infrastructure.event_store.claims import PostgresClaims
 from infrastructure.event_store.leases import PostgresLeases
 from infrastructure.event_store.memory import MemoryEventStore
 from infrastructure.event_store.ownership import PostgresOwnership
+from infrastructure.event_store.remains import PostgresEstate
 from infrastructure.event_store.store import PostgresEventStore
 from infrastructure.keyring import Keyring
 from infrastructure.postgres import Database
-from infrastructure.secrets import PostgresContents
 from infrastructure.subject_keys import PostgresSubjectKeys, SubjectKeys
 
 KEYRING = Keyring("a secret that only tests know, long enough")
@@ -258,7 +258,7 @@ def on_postgres(
     stored = Stored(
         store=store,
         keys=keys,
-        erase=PostgresContents(database, KEYRING, NoBlobs(), keys).erase,
+        erase=PostgresEstate(database, keys, NoBlobs()).close,
         states=lambda: _states(database),
         claims=PostgresClaims(database),
         ownership=PostgresOwnership(database),

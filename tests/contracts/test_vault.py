@@ -12,6 +12,7 @@ from application.ports import Attached, Content, Sealed
 from application.ports.refusals import SubjectErasedError
 from infrastructure.blobs.local import LocalBlobs
 from infrastructure.event_store.memory import MemoryEventStore
+from infrastructure.event_store.remains import PostgresEstate
 from infrastructure.keyring import Keyring, SealBrokenError, WrongKeyError
 from infrastructure.postgres import Database
 from infrastructure.secrets import (
@@ -21,6 +22,7 @@ from infrastructure.secrets import (
     PostgresContents,
     PostgresVault,
 )
+from infrastructure.subject_keys import PostgresSubjectKeys
 from tests.contracts.event_stores import KEYRING, Named, NoBlobs, Stored, because
 
 ANNA, BERT = UUID(int=1), UUID(int=2)
@@ -200,12 +202,12 @@ async def test_another_server_opens_what_this_one_sealed(
 async def test_with_another_installation_key_the_start_is_refused(
     database: Database, contents: PostgresContents
 ) -> None:
-    await contents.check()
+    await PostgresSubjectKeys(database, KEYRING).check()
     await contents.seal(ANNA, b"hello")
-    await contents.check()
+    await PostgresSubjectKeys(database, KEYRING).check()
 
     with pytest.raises(WrongKeyError, match="LANGBUILDER_SECRET_KEY"):
-        await PostgresContents(database, Keyring("another"), NoBlobs()).check()
+        await PostgresSubjectKeys(database, Keyring("another")).check()
 
 
 @pytest.mark.server
@@ -221,8 +223,13 @@ async def test_who_is_erased_cannot_be_read_even_from_a_backup(
         Named.called("a"), cause=because(), attached=attached
     )
 
-    await contents.erase(ANNA)
+    estate = PostgresEstate(
+        database, PostgresSubjectKeys(database, KEYRING), LocalBlobs(tmp_path)
+    )
+    await estate.close(ANNA)
+    gone = await estate.clear(ANNA)
 
+    assert gone == {"blobs": 1, "contents": 1}
     annas, berts = kept
     assert list(await contents.open([annas.ref.id, berts.ref.id])) == [berts.ref.id]
     assert len([path for path in tmp_path.rglob("*") if path.is_file()]) == 1
@@ -239,7 +246,8 @@ async def test_who_is_erased_never_gets_a_key_again(
 ) -> None:
     elsewhere = PostgresContents(database, KEYRING, NoBlobs())
     late = await elsewhere.seal(ANNA, b"sealed before the erasure, saved after it")
-    await contents.erase(ANNA)
+    keys = PostgresSubjectKeys(database, KEYRING)
+    await PostgresEstate(database, keys, NoBlobs()).close(ANNA)
 
     with pytest.raises(SubjectErasedError):
         await contents.seal(ANNA, b"hello")

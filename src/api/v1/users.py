@@ -12,8 +12,9 @@ from api.given import Given
 from api.problems import Refusal
 from api.requests import Answers
 from api.security import PUBLIC, superuser
+from application.erasure import Erasure
 from application.names import Password
-from application.permissions import PrivilegeError
+from application.permissions import NotFoundError, PrivilegeError
 from application.ports import Actor, Cause
 from application.users import NothingChangedError, Profile, Users
 from domain.user.user import User
@@ -147,13 +148,15 @@ class UserController(Controller):
         *,
         user_id: FromPath[UUID],
         actor: Given[Actor],
-        users: Given[Users],
+        erasure: Given[Erasure],
         cause: Given[Cause],
         answers: Given[Answers],
     ) -> dict[str, str]:
-        """Erase an account, for superusers."""
-        done = await users.delete(actor, user_id, cause=cause)
+        """Erase a person with all that is theirs, for superusers."""
+        done = await erasure.erase(actor, user_id, cause=cause)
         await answers.settle(done.position)
+        if done.result.again:  # there was nobody; what was left over is gone now
+            raise NotFoundError("user", user_id)
         return {"detail": "User deleted"}
 
 

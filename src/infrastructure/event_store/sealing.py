@@ -85,12 +85,14 @@ class SealingMapper:
         for one in plain:
             if len(one.state) > MAX_EVENT_BYTES:
                 raise EventTooLargeError(f"{one.tag}, {len(one.state)} bytes")
-        if not keys or (subject := aggregate.subject) is None:
+        if not keys or all(event.impersonal for event in aggregate.recorded):
             return plain
-        key = keys.get(subject)
+        subject = aggregate.subject
+        if subject is None or (key := keys.get(subject)) is None:
+            return plain
         return tuple(
             one
-            if key is None or event.impersonal
+            if event.impersonal
             else sealed(one, key, stream=aggregate.id, subject=subject)
             for event, one in zip(aggregate.recorded, plain, strict=True)
         )
