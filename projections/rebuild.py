@@ -133,6 +133,25 @@ async def cancel(database: Database, projector: Projector) -> None:
             raise NoRebuildError(projector.name)
 
 
+async def drop_unserved(database: Database, projector: Projector) -> int:
+    """
+    Remove all generations but the one that is served; return how many that were.
+
+    They take nothing in any more, not even that somebody was erased. Raise
+    `RebuildRunningError` if one of them is being filled.
+    """
+    async with _alone(database, projector, wait=False) as connection:
+        served = (await checkpoints.served(connection)).get(projector.name)
+        if served is None:
+            return 0
+        numbers = await generations.numbers(connection, projector.name)
+        others = [number for number in numbers if number != served.generation]
+        for number in others:
+            async with connection.transaction():
+                await generations.drop(connection, projector, number)
+        return len(others)
+
+
 async def may_rebuild(database: Database, projector: Projector) -> None:
     """Raise `RebuildRunningError` if a rebuild is under way."""
     async with _alone(database, projector, wait=False):

@@ -28,6 +28,7 @@ from projections.rebuild import (
     Progress,
     Rebuilt,
     cancel,
+    drop_unserved,
     may_rebuild,
     may_swap_back,
     rebuild,
@@ -115,6 +116,15 @@ class Upkeep:
         swapped = ProjectionSwappedBack(projection=name, generation=made.generation)
         await self._record(swapped, cause)
         return made
+
+    async def drop_unserved(self) -> int:
+        """Remove what is kept of earlier generations; return how many that were."""
+        return sum(
+            [
+                await drop_unserved(self._database, one)
+                for one in self._projectors.values()
+            ]
+        )
 
     async def cancel(self, name: str) -> None:
         """Stop a rebuild before its next page, wherever it runs."""

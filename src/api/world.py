@@ -149,7 +149,8 @@ def wired(means: Means) -> World:
     starters = tuple(starter_flows(components))
     drawing = _drawing(ports, database)
     given = list(map(from_file, starters))
-    people = _people(means, ports=ports, drawing=drawing, starters=given)
+    upkeep = Upkeep(database, means.store, ALL)
+    people = _people(means, upkeep, ports=ports, drawing=drawing, starters=given)
     return World(
         settings=settings,
         keyring=keyring,
@@ -161,7 +162,7 @@ def wired(means: Means) -> World:
         components=components,
         starters=starters,
         permissions=Permissions(ports.ownership),
-        upkeep=Upkeep(database, means.store, ALL),
+        upkeep=upkeep,
         signals=means.signals,
         subject_keys=means.keys,
         **ports._asdict(),
@@ -214,6 +215,7 @@ def _drawing(ports: _Ports, database: Database) -> _Drawing:
 
 def _people(
     means: Means,
+    read_tables: Upkeep,
     *,
     ports: _Ports,
     drawing: _Drawing,
@@ -254,6 +256,7 @@ def _people(
         estate=PostgresEstate(database, means.keys, means.blobs),
         sessions=opened,
         signals=means.signals,
+        read_tables=read_tables,
     )
     return _People(users, erasure, api_keys, key_uses, variables, sessions)
 

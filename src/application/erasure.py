@@ -20,7 +20,7 @@ from application.ports import (
     Signals,
     StreamNotFoundError,
 )
-from application.ports.estate import Estate
+from application.ports.estate import Estate, ReadTables
 from domain.flow.flow import Flow
 from domain.kernel import DomainError
 from domain.run.run import Run
@@ -71,12 +71,14 @@ class Erasure:
         estate: Estate,
         sessions: OpenSessions,
         signals: Signals,
+        read_tables: ReadTables,
         patience: float = PATIENCE,
     ) -> None:
         self._store = store
         self._estate = estate
         self._sessions = sessions
         self._signals = signals
+        self._read_tables = read_tables
         self._patience = patience
 
     async def erase(self, actor: Actor, user_id: UUID, *, cause: Cause) -> Done[Erased]:
@@ -93,7 +95,10 @@ class Erasure:
         position = Position()
         if not again:
             position = await self._put_on_record(user_id, cause=cause)
-        destroyed = await self._estate.clear(user_id)
+        dropped = await self._read_tables.drop_unserved()
+        destroyed = dict(await self._estate.clear(user_id))
+        if dropped:
+            destroyed["earlier_read_tables"] = dropped
         return Done(Erased(user=user_id, destroyed=destroyed, again=again), position)
 
     async def _let_go(self, user_id: UUID, *, cause: Cause) -> None:

@@ -5,6 +5,14 @@ from typing import Protocol
 from uuid import UUID
 
 
+class ReadTables(Protocol):
+    """Tables that were filled from the logs."""
+
+    async def drop_unserved(self) -> int:
+        """Remove those that nobody reads: they would never hear of an erasure."""
+        ...
+
+
 class Estate(Protocol):
     """All there is of a person outside the logs, and the key to what is inside."""
 
