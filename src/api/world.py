@@ -251,14 +251,18 @@ def _people(
         environ=environ,
     )
     variables = Variables(store, ownership=ownership, vault=ports.vault)
-    erasure = Erasure(
-        store,
-        estate=PostgresEstate(database, means.keys, means.blobs),
+    erasure = _erasure(means, read_tables, opened)
+    return _People(users, erasure, api_keys, key_uses, variables, sessions)
+
+
+def _erasure(means: Means, read_tables: Upkeep, opened: KeptSessions) -> Erasure:
+    return Erasure(
+        means.store,
+        estate=PostgresEstate(means.database, means.keys, means.blobs),
         sessions=opened,
         signals=means.signals,
         read_tables=read_tables,
     )
-    return _People(users, erasure, api_keys, key_uses, variables, sessions)
 
 
 def _users(
