@@ -24,7 +24,6 @@ from projections.status import status
 
 OLDEST_POSTGRES = 15
 LEAST_SPACE = 1024**3
-MOST_LAG = 1000
 MARKS = {"good": "[green]✓[/]", "doubtful": "[yellow]![/]", "bad": "[red]✗[/]"}
 
 
@@ -112,8 +111,11 @@ async def _data(settings: Settings) -> AsyncIterator[Finding]:
         yield Finding("logs", "good", f"core={head.core}, runs={head.runs}")
         for one in await status(world.database, world.store):
             if one.state == "live":
-                fine = one.lag <= MOST_LAG and not one.dead_letters
-                words = f"{one.lag} behind in {one.log}, {one.dead_letters} parked"
+                fine = one.health != "stuck" and not one.dead_letters
+                words = (
+                    f"{one.health} in {one.log}, {one.lag} behind,"
+                    f" {one.dead_letters} parked"
+                )
                 yield Finding(one.name, "good" if fine else "doubtful", words)
 
 

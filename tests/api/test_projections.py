@@ -5,6 +5,8 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from typing import Any
 
+import httpx
+import psycopg
 import pytest
 
 from api.composition import Application
@@ -16,6 +18,7 @@ from domain.operation.events import (
     ProjectionRebuilt,
     ProjectionSwappedBack,
 )
+from projections.pulse import Pulse
 from tests.api.conftest import Person
 from tests.projections.journal import until
 
@@ -185,6 +188,32 @@ async def test_a_skipped_event_is_gone_on_without(
     assert isinstance(event, DeadLetterSkipped)
     assert event.reason == "A test\0."
     assert (await live(root, "projects"))["dead_letters"] == 0
+
+
+async def test_a_server_that_should_get_no_requests_says_so(
+    anybody: httpx.AsyncClient,
+    application: Application,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    async def away() -> None:
+        raise psycopg.OperationalError("no route to the database")
+
+    with monkeypatch.context() as lagging:
+        lagging.setattr(Pulse, "worst", "lagging")
+        assert (await anybody.get("/readyz")).status_code == 200
+    with monkeypatch.context() as stuck:
+        stuck.setattr(Pulse, "worst", "stuck")
+        answer = await anybody.get("/readyz")
+        assert answer.status_code == 503
+        assert answer.json()["projections"] == "stuck"
+    with monkeypatch.context() as gone:
+        gone.setattr(application.world.store, "head", away)
+        answer = await anybody.get("/readyz")
+        assert answer.status_code == 503
+        assert answer.json()["database"] == "away"
+        assert "route" not in answer.text
+        assert (await anybody.get("/livez")).status_code == 200
+    assert (await anybody.get("/readyz")).status_code == 200
 
 
 @pytest.mark.parametrize(

@@ -2,12 +2,14 @@
 
 import asyncio
 from collections.abc import Sequence
-from typing import override
+from typing import Any, override
 from uuid import UUID, uuid4
 
+import msgspec
 import pytest
 
 from application.ports import Recorded
+from infrastructure.event_store.mapper import ErasedEvent
 from projections.holders import leader_key
 from projections.letters import DeadLetters, Outcome, Place
 from projections.rebuild import rebuild
@@ -127,6 +129,30 @@ async def test_a_skipped_event_is_left_out_for_good(
         (1, "core", 1),
         (2, "core", 1),
     }
+
+
+async def test_a_held_event_of_somebody_erased_is_passed_over(
+    journal: Journal, views: ProbeViews, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    place = await parked(journal, "b", "c")
+    read_log, read_stream = journal.store.read_log, journal.store.read_stream
+
+    def forgotten(recorded: Recorded) -> Recorded:
+        gone = ErasedEvent(event_tag="project.renamed", subject=OWNER)
+        erased = recorded.position in {2, 3}
+        return msgspec.structs.replace(recorded, event=gone) if erased else recorded
+
+    async def log(*given: Any, **more: Any) -> list[Recorded]:
+        return [forgotten(one) for one in await read_log(*given, **more)]
+
+    async def stream(*given: Any, **more: Any) -> list[Recorded]:
+        return [forgotten(one) for one in await read_stream(*given, **more)]
+
+    monkeypatch.setattr(journal.store, "read_log", log)
+    monkeypatch.setattr(journal.store, "read_stream", stream)
+
+    assert await letters(journal, Probe()).retry(place) == Outcome(taken=1)
+    assert await views.all() == {OWNER: ("c", 2)}
 
 
 async def test_poison_with_nothing_behind_it_can_be_skipped(
