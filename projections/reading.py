@@ -1,21 +1,29 @@
 """How views are read: from the stable schema, outside any transaction."""
 
 from collections.abc import Collection, Sequence
+from datetime import timedelta
 from typing import Any, Final
 
-from sqlalchemy import ARRAY, ColumnElement, Select, any_, func, literal, select
+from sqlalchemy import ARRAY, ColumnElement, Select, any_, func, literal, select, true
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from projections.generations import VIEWS
+from projections.keeping import FOR_EVER, Keeping
 from projections.rows import clean
 
 FURTHEST: Final = 2**63 - 1
 
 
 class Views:
-    """Asks the read tables through the views that a rebuild swaps."""
+    """
+    Asks the read tables through the views that a rebuild swaps.
 
-    def __init__(self, engine: AsyncEngine) -> None:
+    What has outlived its time is hidden, whether it was removed yet or not: so a
+    table that is made anew shows what the old one did.
+    """
+
+    def __init__(self, engine: AsyncEngine, keeping: Keeping = FOR_EVER) -> None:
+        self._keeping = keeping
         self._engine = engine.execution_options(
             schema_translate_map={None: VIEWS}, isolation_level="AUTOCOMMIT"
         )
@@ -43,6 +51,11 @@ class Views:
 def part(query: Select[Any], *, limit: int | None, offset: int) -> Select[Any]:
     """Return *query* for some of its rows; beyond any table's end there are none."""
     return query.limit(limit and min(limit, FURTHEST)).offset(min(offset, FURTHEST))
+
+
+def younger(column: ColumnElement[Any], kept: timedelta | None) -> ColumnElement[bool]:
+    """Tell whether a moment has not outlived its time."""
+    return true() if kept is None else column >= func.now() - literal(kept)
 
 
 def among(column: ColumnElement[Any], values: Collection[Any]) -> ColumnElement[bool]:

@@ -83,13 +83,16 @@ class Upkeep:
         cause: Cause,
         progress: Progress | None = None,
         page: int | None = None,
+        history: EventStore | None = None,
     ) -> Rebuilt:
-        """Fill a new generation and serve it, as soon as it is its turn."""
-        projector = self._projector(name)
+        """
+        Fill a new generation and serve it, as soon as it is its turn.
+
+        It is made from *history* where that is given, such as one with archives.
+        """
+        projector, read = self._projector(name), history or self._store
         async with self._turn:
-            made = await rebuild(
-                self._database, self._store, projector, progress, page=page
-            )
+            made = await rebuild(self._database, read, projector, progress, page=page)
         rebuilt = ProjectionRebuilt(
             projection=name,
             generation=made.generation,

@@ -33,6 +33,7 @@ MESSAGES = Table(
     Column("position", BigInteger, nullable=False),
     Index("messages_of_thread", "thread", "position"),
     Index("messages_of_flow", "flow_id", "position"),
+    Index("messages_by_age", "at", postgresql_using="brin"),
     Index("messages_of_session", "session_id", postgresql_using="hash"),
 )
 

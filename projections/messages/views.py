@@ -10,7 +10,7 @@ from sqlalchemy import Select, func, select
 
 from domain.kernel import ContentRef
 from projections.messages.tables import GONE, MESSAGES, THREADS
-from projections.reading import Views, among, part, stored
+from projections.reading import Views, among, part, stored, younger
 
 ORDERS = ("timestamp", "sender", "sender_name", "session_id", "flow_id", "id")
 """What messages can be ordered by."""
@@ -56,7 +56,7 @@ class MessageViews(Views):
         """Return messages that match all that is given, oldest first by default."""
         if order not in ORDERS:
             raise UnknownOrderError(order)
-        query = _of(owner)
+        query = self._of(owner)
         if flow is not None:
             query = query.where(MESSAGES.c.flow_id == flow)
         for column, wanted in (
@@ -75,7 +75,7 @@ class MessageViews(Views):
 
     async def sessions(self, owner: UUID, flow: UUID | None = None) -> list[str]:
         """Return the sessions that have messages, the oldest first."""
-        mine = _of(owner).subquery()
+        mine = self._of(owner).subquery()
         query = select(mine.c.session_id).group_by(mine.c.session_id)
         if flow is not None:
             query = query.where(mine.c.flow_id == flow)
@@ -84,26 +84,25 @@ class MessageViews(Views):
 
     async def get(self, ids: Collection[UUID]) -> list[MessageRow]:
         """Return those of *ids* that there are, whoever owns them."""
-        rows = await self._all(_everybodys().where(among(MESSAGES.c.id, ids)))
+        rows = await self._all(self._everybodys().where(among(MESSAGES.c.id, ids)))
         return [_message(row) for row in rows]
 
     async def in_session(self, owner: UUID, session: str) -> list[MessageRow]:
         """Return the messages of a session in all flows of an owner, oldest first."""
         return await self.select(owner, session=session)
 
+    def _everybodys(self) -> Select[Any]:
+        columns = [column for column in MESSAGES.c if column.name != "id"]
+        return (
+            select(MESSAGES.c.id, THREADS.c.owner, *columns)
+            .join(THREADS, THREADS.c.id == MESSAGES.c.thread)
+            .outerjoin(GONE, GONE.c.flow_id == MESSAGES.c.flow_id)
+            .where(GONE.c.flow_id.is_(None))
+            .where(younger(MESSAGES.c.at, self._keeping.messages))
+        )
 
-def _everybodys() -> Select[Any]:
-    columns = [column for column in MESSAGES.c if column.name != "id"]
-    return (
-        select(MESSAGES.c.id, THREADS.c.owner, *columns)
-        .join(THREADS, THREADS.c.id == MESSAGES.c.thread)
-        .outerjoin(GONE, GONE.c.flow_id == MESSAGES.c.flow_id)
-        .where(GONE.c.flow_id.is_(None))
-    )
-
-
-def _of(owner: UUID) -> Select[Any]:
-    return _everybodys().where(THREADS.c.owner == owner)
+    def _of(self, owner: UUID) -> Select[Any]:
+        return self._everybodys().where(THREADS.c.owner == owner)
 
 
 def _message(row: Any) -> MessageRow:

@@ -23,6 +23,7 @@ RUNS = Table(
     Column("position", BigInteger, nullable=False),
     Index("runs_of_owner", "owner", "position"),
     Index("runs_of_flow", "flow_id", "position"),
+    Index("runs_by_age", "requested_at", postgresql_using="brin"),
 )
 # Few rows are unfinished, so an index over them alone stays small.
 Index("runs_unfinished", RUNS.c.position, postgresql_where=RUNS.c.ended_at.is_(None))

@@ -1,14 +1,14 @@
 """What can be asked about runs."""
 
 from datetime import datetime
-from typing import Literal
+from typing import Any, Literal
 from uuid import UUID
 
 import msgspec
-from sqlalchemy import select
+from sqlalchemy import Select, or_, select
 
 from domain.run.events import Trigger
-from projections.reading import Views
+from projections.reading import Views, younger
 from projections.runs.tables import RUNS
 
 type Status = Literal[
@@ -47,14 +47,14 @@ class RunViews(Views):
 
     async def get(self, run_id: UUID) -> RunRow | None:
         """Return a run, if there is one of this id."""
-        row = await self._first(select(*_COLUMNS).where(RUNS.c.id == run_id))
+        row = await self._first(self._runs().where(RUNS.c.id == run_id))
         return None if row is None else RunRow(*row)
 
     async def page(
         self, owner: UUID, *, flow: UUID | None = None, page: int = 1, size: int = 50
     ) -> tuple[list[RunRow], int]:
         """Return a page (from 1) of an owner's runs, newest first, and their number."""
-        query = select(*_COLUMNS).where(RUNS.c.owner == owner)
+        query = self._runs().where(RUNS.c.owner == owner)
         if flow is not None:
             query = query.where(RUNS.c.flow_id == flow)
         rows, total = await self._page(
@@ -69,3 +69,8 @@ class RunViews(Views):
         query = select(*_COLUMNS).where(RUNS.c.ended_at.is_(None))
         rows = await self._all(query.order_by(RUNS.c.position))
         return [RunRow(*row) for row in rows]
+
+    def _runs(self) -> Select[Any]:
+        """Return the query of runs that are shown: the old ones have been archived."""
+        kept = younger(RUNS.c.requested_at, self._keeping.runs)
+        return select(*_COLUMNS).where(or_(RUNS.c.ended_at.is_(None), kept))

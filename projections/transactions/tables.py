@@ -20,6 +20,7 @@ TRANSACTIONS = Table(
     Column("position", BigInteger, nullable=False),
     Column("ordinal", BigInteger, nullable=False),
     Index("transactions_of_flow", "flow_id", "position", "ordinal"),
+    Index("transactions_by_age", "at", postgresql_using="brin"),
 )
 
 RESULTS = Table(

@@ -9,7 +9,7 @@ from sqlalchemy import and_, select
 
 from domain.kernel import ContentRef
 from projections.contents import content_ref
-from projections.reading import Views
+from projections.reading import Views, younger
 from projections.transactions.tables import GONE, RESULTS, TRANSACTIONS
 
 
@@ -54,6 +54,7 @@ class TransactionViews(Views):
             .outerjoin(RESULTS, result)
             .outerjoin(GONE, GONE.c.flow_id == TRANSACTIONS.c.flow_id)
             .where(TRANSACTIONS.c.flow_id == flow, GONE.c.flow_id.is_(None))
+            .where(younger(TRANSACTIONS.c.at, self._keeping.transactions))
             .order_by(TRANSACTIONS.c.position, TRANSACTIONS.c.ordinal)
         )
         rows, total = await self._page(query, limit=size, offset=(page - 1) * size)

@@ -7,7 +7,7 @@ import msgspec
 from sqlalchemy import or_, select
 
 from domain.kernel import ContentRef
-from projections.reading import Views
+from projections.reading import Views, younger
 from projections.vertex_builds.tables import BUILDS, CLEARED
 
 
@@ -33,6 +33,7 @@ class BuildViews(Views):
             .outerjoin(CLEARED, CLEARED.c.flow_id == BUILDS.c.flow_id)
             .where(BUILDS.c.flow_id == flow)
             .where(or_(CLEARED.c.at.is_(None), CLEARED.c.at < BUILDS.c.at))
+            .where(younger(BUILDS.c.at, self._keeping.builds))
             .order_by(BUILDS.c.position)
         )
         return [

@@ -12,7 +12,6 @@ from litestar.datastructures import State
 from litestar.di import Provide
 from litestar.openapi import OpenAPIConfig
 from litestar.openapi.plugins import JsonRenderPlugin
-from sqlalchemy.ext.asyncio import AsyncEngine
 
 from api.composition import Application, World
 from api.given import Given
@@ -137,7 +136,7 @@ def _dependencies(application: Application) -> dict[str, Provide]:
     things: dict[str, object] = {
         **{name: getattr(application.world, name) for name in WORLD},
         **{name: getattr(application, name) for name in SERVING},
-        **_views(application.world.database.engine),
+        **_views(application.world),
         **_words(application.world),
         "freshness": application.daemon,
         "pulse": application.daemon.pulse,
@@ -150,17 +149,18 @@ def _dependencies(application: Application) -> dict[str, Provide]:
     }
 
 
-def _views(engine: AsyncEngine) -> dict[str, object]:
+def _views(world: World) -> dict[str, object]:
+    engine, keeping = world.database.engine, world.keeping
     return {
         "user_views": UserViews(engine),
         "api_key_views": ApiKeyViews(engine),
         "project_views": ProjectViews(engine),
         "flow_views": FlowViews(engine),
         "variable_views": VariableViews(engine),
-        "message_views": MessageViews(engine),
-        "build_views": BuildViews(engine),
-        "transaction_views": TransactionViews(engine),
-        "run_views": RunViews(engine),
+        "message_views": MessageViews(engine, keeping),
+        "build_views": BuildViews(engine, keeping),
+        "transaction_views": TransactionViews(engine, keeping),
+        "run_views": RunViews(engine, keeping),
     }
 
 

@@ -18,6 +18,7 @@ COMMANDS = {
     "migrate": "api.cli_migrate",
     "events": "api.cli_events",
     "archives": "api.cli_archives",
+    "retention": "api.cli_retention",
     "projections": "api.cli_projections",
     "users": "api.cli_users",
     "doctor": "api.cli_doctor",

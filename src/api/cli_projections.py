@@ -22,7 +22,7 @@ from api.cli_dead_letters import dead_letters
 from api.cli_output import Complaint, as_json, console, json_option, table
 from api.cli_settings import chosen, data_dir_option
 from api.composition import World, open_world
-from application.ports import SYSTEM, Cause
+from application.ports import SYSTEM, Cause, EventStore
 from domain.kernel import DomainError
 from infrastructure.settings import Settings
 from projections.rebuild import Rebuilt
@@ -64,10 +64,16 @@ def status(*, data_dir: Path | None, as_json_lines: bool) -> None:
 @projections.command()
 @click.argument("names", nargs=-1, metavar="[NAME]...")
 @click.option("--all", "every", is_flag=True, help="Rebuild every projection.")
+@click.option("--archives", is_flag=True, help="Read archived events too.")
 @data_dir_option
 @json_option
 def rebuild(
-    names: tuple[str, ...], *, every: bool, data_dir: Path | None, as_json_lines: bool
+    names: tuple[str, ...],
+    *,
+    every: bool,
+    archives: bool,
+    data_dir: Path | None,
+    as_json_lines: bool,
 ) -> None:
     """
     Make read tables anew from the first event, while the server serves.
@@ -82,7 +88,8 @@ def rebuild(
                 f"Name projections, or say --all. There are: {', '.join(known)}."
             )
         wanted = known if every else _known(names, known)
-        await _each(wanted, world, as_json_lines=as_json_lines)
+        history = world.archived if archives else world.store
+        await _each(wanted, world, history, as_json_lines=as_json_lines)
 
     try:
         asyncio.run(_with_world(chosen(data_dir=data_dir), work))
@@ -136,10 +143,14 @@ async def _with_world(
         await work(world)
 
 
-async def _each(names: Sequence[str], world: World, *, as_json_lines: bool) -> None:
+async def _each(
+    names: Sequence[str], world: World, history: EventStore, *, as_json_lines: bool
+) -> None:
     async def one(name: str) -> None:
         told = _Told(name, bars, as_json_lines=as_json_lines)
-        made = await world.upkeep.rebuild(name, cause=_cause(), progress=told)
+        made = await world.upkeep.rebuild(
+            name, cause=_cause(), progress=told, history=history
+        )
         _served(name, made, as_json_lines=as_json_lines)
 
     with _bars(as_json_lines=as_json_lines) as bars:

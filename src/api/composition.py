@@ -21,6 +21,7 @@ from api.polls import Polls
 from api.streams import RunStreams
 from api.world import Means, World, wired
 from application.execution.flows import StoredFlows
+from application.execution.keeper import system_cause
 from application.execution.variables import OwnersVariables
 from application.ports import (
     SYSTEM,
@@ -52,6 +53,7 @@ from projections.daemon import Daemon
 from projections.hub import RunHub
 from projections.messages.history import RecentMessages
 from projections.messages.views import MessageViews
+from projections.schedule import Schedule
 
 __all__ = [
     "Application",
@@ -106,6 +108,9 @@ async def compose(settings: Settings) -> AsyncIterator[Application]:
         sealer = Sealer(world.database.dsn, world.keyring.sign_history)
         await sealer.start()
         stack.push_async_callback(sealer.stop)
+        schedule = _schedule(world)
+        await schedule.start()
+        stack.push_async_callback(schedule.stop)
         daemon.tails["core"].subscribe(partial(_forget_the_erased, world.subject_keys))
         signals = world.signals
         runs = _runs(world, signals)
@@ -244,6 +249,14 @@ async def _blobs(settings: Settings, stack: AsyncExitStack) -> Blobs:
     return blobs
 
 
+def _schedule(world: World) -> Schedule:
+    return Schedule(
+        world.database.dsn,
+        lambda: world.retention.apply(cause=system_cause()),
+        every=world.settings.retention_interval_hours * 3600.0,
+    )
+
+
 async def _signals(settings: Settings, stack: AsyncExitStack) -> Signals:
     if settings.redis_url is None:
         return MemorySignals()
@@ -268,7 +281,9 @@ def _runs(world: World, signals: Signals) -> Runs:
         vault=world.vault,
         components=world.components,
         signals=signals,
-        history=RecentMessages(MessageViews(world.database.engine), world.contents),
+        history=RecentMessages(
+            MessageViews(world.database.engine, world.keeping), world.contents
+        ),
         variables=OwnersVariables(world.store, world.vault, environ=environ),
         leases=world.leases,
         ownership=world.ownership,

@@ -57,7 +57,9 @@ from infrastructure.settings import Settings
 from infrastructure.subject_keys import PostgresSubjectKeys
 from infrastructure.tokens import Tokens
 from projections.all import ALL
+from projections.keeping import Keeping
 from projections.messages.views import MessageViews
+from projections.retention import Retention
 from projections.upkeep import Upkeep
 from projections.users.views import UserViews
 
@@ -69,6 +71,7 @@ class World(msgspec.Struct, frozen=True, kw_only=True):
     keyring: Keyring
     database: Database
     blobs: Blobs
+    keeping: Keeping
     store: PostgresEventStore
     events: Events
     claims: Claims
@@ -95,6 +98,7 @@ class World(msgspec.Struct, frozen=True, kw_only=True):
     evidence: Evidence
     upkeep: Upkeep
     archived: ArchivedEventStore
+    retention: Retention
     signals: Signals
     subject_keys: PostgresSubjectKeys
 
@@ -132,6 +136,12 @@ class _Drawing(NamedTuple):
     events: Events
 
 
+class _Past(NamedTuple):
+    evidence: Evidence
+    archived: ArchivedEventStore
+    retention: Retention
+
+
 class _People(NamedTuple):
     users: Users
     erasure: Erasure
@@ -147,7 +157,8 @@ def wired(means: Means) -> World:
     ports = _ports(means)
     components = _components(settings)
     starters = tuple(starter_flows(components))
-    drawing = _drawing(ports, database)
+    keeping = Keeping.of(settings)
+    drawing = _drawing(ports, database, keeping)
     given = list(map(from_file, starters))
     upkeep = Upkeep(database, means.store, ALL)
     people = _people(means, upkeep, ports=ports, drawing=drawing, starters=given)
@@ -156,8 +167,7 @@ def wired(means: Means) -> World:
         keyring=keyring,
         database=database,
         blobs=means.blobs,
-        evidence=_evidence(keyring, database, means.blobs),
-        archived=ArchivedEventStore(means.store, database, means.blobs),
+        keeping=keeping,
         leases=PostgresLeases(database),
         components=components,
         starters=starters,
@@ -168,26 +178,32 @@ def wired(means: Means) -> World:
         **ports._asdict(),
         **drawing._asdict(),
         **people._asdict(),
+        **_past(means, keeping)._asdict(),
     )
 
 
-def _evidence(keyring: Keyring, database: Database, blobs: Blobs) -> Evidence:
-    sign = keyring.sign_history
-    return PostgresEvidence(
-        database.dsn,
-        sign,
-        lambda connection: PostgresArchivedEntries(connection, blobs, sign),
+def _past(means: Means, keeping: Keeping) -> _Past:
+    database, blobs, store = means.database, means.blobs, means.store
+    sign = means.keyring.sign_history
+    return _Past(
+        evidence=PostgresEvidence(
+            database.dsn,
+            sign,
+            lambda connection: PostgresArchivedEntries(connection, blobs, sign),
+        ),
+        archived=ArchivedEventStore(store, database, blobs),
+        retention=Retention(database, store, blobs, sign, keeping),
     )
 
 
-def _drawing(ports: _Ports, database: Database) -> _Drawing:
+def _drawing(ports: _Ports, database: Database, keeping: Keeping) -> _Drawing:
     store, claims, ownership = ports.store, ports.claims, ports.ownership
     documents, served = Documents(ports.canvas, ports.vault), Served()
     messages = Messages(
         store,
         claims=claims,
         contents=ports.contents,
-        said=MessageViews(database.engine),
+        said=MessageViews(database.engine, keeping),
     )
     flows = Flows(
         store,

@@ -4,24 +4,29 @@ import ipaddress
 import os
 from collections.abc import Iterator, Mapping
 from pathlib import Path
-from typing import Annotated, Literal, override
 
 import msgspec
 from dotenv import dotenv_values
 from msgspec import Meta
 
+from infrastructure.settings_shape import NOT_SHOWN, Settings
 from infrastructure.starting import CannotStartError
 
+__all__ = [
+    "SETTINGS",
+    "Setting",
+    "SettingError",
+    "Settings",
+    "is_loopback",
+    "load",
+    "unknown",
+]
+
 PREFIX = "LANGBUILDER_"
-MEGABYTE = 1024 * 1024
 
 _ALIASES = {"LANGBUILDER_CONFIG_DIR": "LANGBUILDER_DATA_DIR"}
 _WORDS = {"yes": "true", "on": "true", "no": "false", "off": "false"}
 _SHORTEST_SECRET, _FEWEST_CHARACTERS = 32, 8
-_NOT_SHOWN = {
-    *("database_url", "migration_url", "redis_url"),
-    *("secret_key", "superuser_password", "s3_access_key", "s3_secret_key"),
-}
 
 
 class SettingError(CannotStartError):
@@ -42,203 +47,6 @@ class Setting(msgspec.Struct, frozen=True):
     doc: str
     default: object
     example: str
-
-
-Seconds = Annotated[int, Meta(ge=1)]
-Count = Annotated[int, Meta(ge=1)]
-SameSite = Literal["lax", "strict", "none"]
-
-
-def _default_data_dir() -> Path:
-    if os.geteuid() == 0:  # whose home stays closed to the database's own user
-        return Path("/var/lib/langbuilder")
-    return Path.home() / ".langbuilder"
-
-
-def says(doc: str, example: object = None) -> Meta:
-    """Document a field; a refusal shows *example* if the default will not do."""
-    return Meta(description=doc, examples=None if example is None else [example])
-
-
-class Settings(msgspec.Struct, frozen=True, kw_only=True):
-    """Every setting, read once at start by `load`."""
-
-    # Where it listens
-    host: Annotated[str, says("Address to listen on.")] = "127.0.0.1"
-    port: Annotated[int, Meta(ge=0, le=65535), says("Port to listen on.")] = 7860
-    cors_origins: Annotated[
-        tuple[str, ...],
-        says(
-            "Origins whose pages may call the API, separated by commas.",
-            "https://flows.example.org",
-        ),
-    ] = ()
-    max_json_body_bytes: Annotated[
-        Count, says("Largest JSON body accepted, in bytes; larger ones get a 413.")
-    ] = 32 * MEGABYTE
-    max_file_size_upload: Annotated[Count, says("Largest file, in megabytes.")] = 1024
-    log_level: Annotated[
-        Literal["debug", "info", "warning", "error"],
-        says("How much is logged: debug, info, warning or error."),
-    ] = "info"
-
-    # Where things are kept
-    data_dir: Annotated[
-        str,
-        says(
-            "Directory of the database, the secret key and files; "
-            "`LANGBUILDER_CONFIG_DIR` is the same. By default `~/.langbuilder`, for "
-            "root `/var/lib/langbuilder`.",
-            "/var/lib/langbuilder",
-        ),
-    ] = ""
-    database_url: Annotated[
-        str | None,
-        says(
-            "PostgreSQL 15 or newer to use instead of the built-in one.",
-            "postgresql://langbuilder:password@db.example.org/langbuilder",
-        ),
-    ] = None
-    migration_url: Annotated[
-        str | None,
-        says(
-            "The same database as the role that owns its tables; used for migrations.",
-            "postgresql://owner:password@db.example.org/langbuilder",
-        ),
-    ] = None
-    postgres_bin_dir: Annotated[
-        str | None,
-        says(
-            "Folder of the PostgreSQL programs to start, instead of the bundled ones.",
-            "/usr/lib/postgresql/17/bin",
-        ),
-    ] = None
-    redis_url: Annotated[
-        str | None,
-        says(
-            "Redis 7 or Valkey for signals between several servers; in memory without.",
-            "redis://127.0.0.1:6379/0",
-        ),
-    ] = None
-    storage: Annotated[
-        Literal["local", "s3"], says("Where large contents go: local or s3.")
-    ] = "local"
-    s3_bucket: Annotated[
-        str | None, says("Bucket for `LANGBUILDER_STORAGE=s3`.", "langbuilder")
-    ] = None
-    s3_endpoint_url: Annotated[
-        str | None,
-        says("Address of an S3 that is not Amazon's.", "http://127.0.0.1:8333"),
-    ] = None
-    s3_region: Annotated[str | None, says("Region of the bucket.", "eu-north-1")] = None
-    s3_access_key: Annotated[
-        str | None,
-        says("Access key of S3; without it boto3 looks in its usual places.", "AKIA…"),
-    ] = None
-    s3_secret_key: Annotated[str | None, says("Secret key of S3.", "wJal…")] = None
-
-    # Who may come in
-    secret_key: Annotated[
-        str | None,
-        says(
-            "The installation key: signs tokens and wraps every encryption key. "
-            "Generated into `secret_key` in the data directory when absent; losing it "
-            "loses all secrets and contents.",
-            "the output of: openssl rand -base64 48",
-        ),
-    ] = None
-    superuser: Annotated[str, says("Name of the first user.")] = "langbuilder"
-    superuser_password: Annotated[
-        str | None,
-        says("Password of the first user; generated and shown once when absent.", "…"),
-    ] = None
-    auto_login: Annotated[
-        bool,
-        says("Sign everybody in as the first user; only on a loopback address."),
-    ] = False
-    new_user_is_active: Annotated[
-        bool, says("Let people who register sign in before a superuser agrees.")
-    ] = False
-    access_token_expire_seconds: Annotated[
-        Seconds, says("How long an access token is good for.")
-    ] = 3600
-    refresh_token_expire_seconds: Annotated[
-        Seconds, says("How long a session lasts that is not used.")
-    ] = 7 * 24 * 3600
-    cookie_domain: Annotated[
-        str | None, says("Domain of the cookies.", "flows.example.org")
-    ] = None
-    access_same_site: Annotated[SameSite, says("Access cookie's SameSite.")] = "lax"
-    access_secure: Annotated[bool, says("Access cookie over https only.")] = False
-    access_httponly: Annotated[bool, says("Access cookie not for scripts.")] = False
-    refresh_same_site: Annotated[SameSite, says("Refresh cookie's SameSite.")] = "none"
-    refresh_secure: Annotated[
-        bool, says("Refresh cookie over https (or to localhost) only.")
-    ] = True
-    refresh_httponly: Annotated[bool, says("Refresh cookie not for scripts.")] = True
-
-    # What flows may reach
-    openai_base_url: Annotated[
-        str | None,
-        says(
-            "An OpenAI-compatible server instead of OpenAI.", "http://127.0.0.1:8000/v1"
-        ),
-    ] = None
-    anthropic_base_url: Annotated[
-        str | None,
-        says("A server that speaks Anthropic's API.", "http://127.0.0.1:8001"),
-    ] = None
-    google_base_url: Annotated[
-        str | None, says("A server that speaks Google's API.", "http://127.0.0.1:8002")
-    ] = None
-    ollama_base_url: Annotated[
-        str | None, says("Where Ollama answers.", "http://127.0.0.1:11434")
-    ] = None
-    allowed_hosts: Annotated[
-        tuple[str, ...],
-        says(
-            "Private hosts that addresses set in flows may name, separated by commas.",
-            "models.internal,10.0.0.7",
-        ),
-    ] = ()
-    store_environment_variables: Annotated[
-        bool,
-        says("Give new superusers variables for the provider keys of the environment."),
-    ] = True
-    fallback_to_env_var: Annotated[
-        bool, says("Use the environment where a flow names a variable nobody defined.")
-    ] = True
-
-    # How runs go
-    event_delivery: Annotated[
-        Literal["streaming", "polling", "direct"],
-        says("How the page follows a run: streaming, polling or direct."),
-    ] = "streaming"
-    max_concurrent_runs: Annotated[Count, says("Runs a server executes at once.")] = 64
-    max_queued_runs: Annotated[
-        int,
-        Meta(ge=0),
-        says("Runs that may wait for room; beyond it starting one gets a 503."),
-    ] = 1000
-    vertex_timeout_seconds: Annotated[Seconds, says("Seconds a component has.")] = 600
-
-    # What the page is told
-    auto_saving: Annotated[bool, says("Let the page save flows by itself.")] = True
-    auto_saving_interval: Annotated[Count, says("Milliseconds between saves.")] = 1000
-    health_check_max_retries: Annotated[
-        Count, says("How often the page asks for health.")
-    ] = 5
-
-    @property
-    def data_path(self) -> Path:
-        """The data directory, absolute."""
-        chosen = Path(self.data_dir).expanduser() if self.data_dir else None
-        return (chosen or _default_data_dir()).absolute()
-
-    @override
-    def __repr__(self) -> str:
-        """Show what is set, less what is secret."""
-        return f"Settings({', '.join(_shown(self))})"
 
 
 def env_name(field: str) -> str:
@@ -296,7 +104,7 @@ def _converted(field: msgspec.structs.FieldInfo, text: str) -> object:
     try:
         return msgspec.convert(value, field.type, strict=False)
     except msgspec.ValidationError as error:
-        shown = "" if field.name in _NOT_SHOWN else f" is {text.strip()!r}"
+        shown = "" if field.name in NOT_SHOWN else f" is {text.strip()!r}"
         wrong = str(error)[:1].lower() + str(error)[1:]
         raise SettingError(
             env_name(field.name), f"{shown.strip()}: {wrong}", _example(field)
@@ -327,6 +135,11 @@ def _wrong(settings: Settings) -> Iterator[tuple[str, str]]:
             "secret_key",
             f"is too weak: use {_SHORTEST_SECRET} or more random characters",
         )
+    for made in ("retention_transactions_days", "retention_builds_days"):
+        longest, kept = settings.retention_runs_days, getattr(settings, made)
+        if longest and not 0 < kept <= longest:
+            wrong = f"is less than {env_name(made)}={kept}, made from the same events"
+            yield "retention_runs_days", wrong
     if "*" in settings.cors_origins:
         yield (
             "cors_origins",
@@ -378,14 +191,6 @@ def _meta(field: msgspec.structs.FieldInfo) -> Meta:
 def _example(field: msgspec.structs.FieldInfo) -> str:
     value = (_meta(field).examples or [field.default])[0]
     return str(value).lower() if isinstance(value, bool) else str(value)
-
-
-def _shown(settings: Settings) -> Iterator[str]:
-    for field in msgspec.structs.fields(Settings):
-        value = getattr(settings, field.name)
-        if value != field.default:
-            hidden = field.name in _NOT_SHOWN
-            yield f"{field.name}={'…' if hidden else repr(value)}"
 
 
 SETTINGS = [

@@ -13,7 +13,7 @@ from domain.run.events import (
 )
 from domain.run.run import Run
 from domain.thread.events import MessagePosted, ThreadOpened, ThreadRenamed
-from infrastructure.event_store import archiver as archiving
+from infrastructure.event_store import leaving
 from infrastructure.event_store.archiver import Archiver, NothingMovedError
 from tests.contracts.event_stores import OWNER, because
 from tests.infrastructure.archiving import (
@@ -70,8 +70,8 @@ async def test_pages_of_history_are_the_same_with_archives(
     kept: Store, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("infrastructure.event_store.archive_writing.MOST_EVENTS", 4)
-    monkeypatch.setattr(archiving, "PAGE", 3)
-    monkeypatch.setattr(archiving, "STREAMS", 2)
+    monkeypatch.setattr(leaving, "PAGE", 3)
+    monkeypatch.setattr(leaving, "STREAMS", 2)
     runs = await kept.month()
     before = await kept.room.store.read_log("runs")
     archive = await kept.move()

@@ -16,7 +16,16 @@ from tests.servers import directory_for_servers
 
 pytestmark = [pytest.mark.server, pytest.mark.slow, pytest.mark.timeout(120)]
 
-COMMANDS = ("archives", "doctor", "events", "migrate", "projections", "run", "users")
+COMMANDS = (
+    "archives",
+    "retention",
+    "doctor",
+    "events",
+    "migrate",
+    "projections",
+    "run",
+    "users",
+)
 
 
 @pytest.fixture

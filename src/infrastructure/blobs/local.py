@@ -3,8 +3,9 @@
 import asyncio
 import os
 import tempfile
-import time
+from collections.abc import Collection
 from contextlib import suppress
+from datetime import datetime
 from pathlib import Path
 from typing import override
 
@@ -21,10 +22,6 @@ class LocalBlobs(Blobs):
         self._arriving = directory / "arriving"
         for folder in (directory, self._root, self._arriving):
             make_directory(folder)
-        yesterday = time.time() - 24 * 3600
-        for left_over in self._arriving.iterdir():
-            if left_over.stat().st_mtime < yesterday:
-                left_over.unlink(missing_ok=True)
 
     @override
     async def put(self, data: bytes) -> str:
@@ -42,6 +39,25 @@ class LocalBlobs(Blobs):
         with suppress(ContentMissingError):
             path = self._path(address)
             await asyncio.to_thread(path.unlink, missing_ok=True)
+
+    async def left_over(self, *, before: datetime) -> dict[str, int]:
+        """Return the files that never came to be blobs, with their sizes."""
+        return await asyncio.to_thread(self._left_over, before.timestamp())
+
+    async def sweep(self, left_over: Collection[str]) -> None:
+        """Remove files that were left over."""
+        for name in left_over:
+            path = self._arriving / name
+            await asyncio.to_thread(path.unlink, missing_ok=True)
+
+    def _left_over(self, before: float) -> dict[str, int]:
+        found = {}
+        for path in self._arriving.iterdir():
+            with suppress(FileNotFoundError):  # it has arrived meanwhile
+                known = path.stat()
+                if known.st_mtime < before:
+                    found[path.name] = known.st_size
+        return found
 
     def _path(self, address: str) -> Path:
         checked(address)

@@ -1,6 +1,5 @@
 """Moves finished runs, and what threads said long ago, from the log to archives."""
 
-import re
 from collections.abc import AsyncIterator, Awaitable, Callable, Collection, Sequence
 from contextlib import asynccontextmanager, suppress
 from datetime import UTC, datetime
@@ -17,45 +16,38 @@ from domain.operation.operation import Operation
 from infrastructure.event_store.archive_writing import write
 from infrastructure.event_store.archives import (
     ARCHIVES,
-    ENDS,
     SAYINGS,
     THREADS,
     Archive,
-    ArchivedStream,
     Manifest,
     archive_id,
     on,
-    stored_event,
 )
-from infrastructure.event_store.segments import ARCHIVER_LOCK, Sign, StoredEvent, moment
+from infrastructure.event_store.leaving import (
+    NO_OWNER,
+    Candidate,
+    aged_events,
+    behind,
+    candidates,
+    events_in,
+    listed_streams,
+    one_row,
+    one_value,
+    paged,
+    streams_in,
+)
+from infrastructure.event_store.migrate import MONTHS_AHEAD
+from infrastructure.event_store.segments import ARCHIVER_LOCK, Sign, StoredEvent
 from infrastructure.event_store.shelf import Shelf
 from infrastructure.event_store.store import PostgresEventStore
 from infrastructure.postgres import Database, connection_string
 
-PAGE = 500
-STREAMS = 2000
-"""Rows in a page of a partition, and streams in one of an archive's list."""
-COMPACTED = 20_000
-"""How many events of threads one archive takes."""
 TRIES = 10
 LOCK_TIMEOUT = "2s"
 """How long others may have to wait behind us while we wait for the log."""
 
-_MONTH = re.compile(r"runs_events_(\d{4})_(\d{2})", re.ASCII)
-
 type InUse = Callable[[Sequence[UUID]], Awaitable[Collection[UUID]]]
 """Tells which contents somebody can still read, such as those of messages."""
-
-
-class Candidate(msgspec.Struct, frozen=True, kw_only=True):
-    """A partition whose time has come; ``stays`` tells why it cannot go yet."""
-
-    partition: str
-    since: datetime
-    until: datetime
-    events: int
-    bytes: int
-    stays: str | None = None
 
 
 class NothingMovedError(Exception):
@@ -88,25 +80,8 @@ class Archiver:
 
     async def candidates(self, *, before: datetime) -> list[Candidate]:
         """Return the partitions of runs whose month had ended *before*."""
-        month = f"runs_events_{before.astimezone(UTC):%Y_%m}"
         async with self._owner() as connection:
-            owns = await _one(connection, ARCHIVES["owner"])
-            rows = await (
-                await connection.execute(ARCHIVES["candidates"], {"before": month})
-            ).fetchall()
-            found = []
-            for partition, events, size in rows:
-                since, until = _span(partition)
-                candidate = Candidate(
-                    partition=partition,
-                    since=since,
-                    until=until,
-                    events=max(events, 0),
-                    bytes=size,
-                )
-                stays = await _stays(connection, partition, before=before, owns=owns)
-                found.append(msgspec.structs.replace(candidate, stays=stays))
-        return found
+            return await candidates(connection, before=before)
 
     async def archive(self, candidate: Candidate, *, cause: Cause) -> Archive | None:
         """
@@ -116,13 +91,13 @@ class Archiver:
         """
         partition = candidate.partition
         async with self._owner() as connection:
-            [count, _, last, _] = await _row(connection, on("extent", partition))
+            [count, _, last, _] = await one_row(connection, on("extent", partition))
             if count:
                 manifest, address = await write(
                     self._blobs,
                     partition,
-                    _events(connection, partition),
-                    _streams(connection, partition),
+                    events_in(connection, partition),
+                    streams_in(connection, partition),
                     since=candidate.since,
                     until=candidate.until,
                 )
@@ -133,7 +108,7 @@ class Archiver:
 
             async def leave() -> None:
                 await connection.execute(b"LOCK TABLE ONLY es.runs_events")
-                if await _one(connection, on("later", partition), last=last):
+                if await one_value(connection, on("later", partition), last=last):
                     raise NothingMovedError(f"{partition} has grown meanwhile")
                 await connection.execute(on("drop", partition))
 
@@ -147,19 +122,19 @@ class Archiver:
         What opened, renamed or deleted a thread stays, and so does its newest event.
         """
         async with self._owner() as connection:
-            upto = await _one(connection, ARCHIVES["sealed"])
-            if lagging := await _behind(connection, upto):
+            await _refuse_others(connection)
+            upto = await one_value(connection, ARCHIVES["sealed"])
+            if lagging := await behind(connection, upto):
                 raise NothingMovedError(lagging)
-            pages = [page async for page in _aged(connection, before=before, upto=upto)]
-            events = [event for page in pages for event in page]
+            events = await aged_events(connection, before=before, upto=upto)
             if not events:
                 return None
-            streams = _listed(events)
+            streams = listed_streams(events)
             manifest, address = await write(
                 self._blobs,
                 THREADS,
-                _paged(pages),
-                _paged([streams]),
+                paged([events]),
+                paged([streams]),
                 since=min(one.since for one in streams),
                 until=max(one.until for one in streams),
             )
@@ -179,6 +154,25 @@ class Archiver:
 
             await self._leave(connection, row, leave)
         return await self._recorded(row, cause=cause)
+
+    async def aged(self, *, before: datetime) -> tuple[int, int]:
+        """
+        Return how many sayings of threads are that old, and their bytes.
+
+        Raise `NothingMovedError` if they could not be moved.
+        """
+        async with self._owner() as connection:
+            await _refuse_others(connection)
+            events, size = await one_row(
+                connection, ARCHIVES["aged_extent"], topics=SAYINGS, before=before
+            )
+            return events, size
+
+    async def prepare(self) -> None:
+        """See that there are partitions for the months to come, if that is ours."""
+        async with self._owner() as connection:
+            if await one_value(connection, ARCHIVES["owner"]):
+                await connection.execute(ARCHIVES["months"], {"ahead": MONTHS_AHEAD})
 
     async def finish(self, *, cause: Cause) -> list[Archive]:
         """Put on record the archives whose making was interrupted before that."""
@@ -200,7 +194,9 @@ class Archiver:
                     await connection.execute(
                         f"SET LOCAL lock_timeout = '{LOCK_TIMEOUT}'".encode()
                     )
-                    if not await _one(connection, ARCHIVES["alone"], key=ARCHIVER_LOCK):
+                    if not await one_value(
+                        connection, ARCHIVES["alone"], key=ARCHIVER_LOCK
+                    ):
                         raise NothingMovedError("history is being verified")
                     if row is not None:
                         values = msgspec.structs.astuple(row)[:-1]
@@ -273,121 +269,6 @@ class Archiver:
             yield connection
 
 
-async def _stays(
-    connection: AsyncConnection[Any], partition: str, *, before: datetime, owns: bool
-) -> str | None:
-    """Tell why the events of a partition cannot leave the log yet."""
-    if not owns:
-        return "the owner of the tables is not known: set LANGBUILDER_MIGRATION_URL"
-    count, _, last, newest = await _row(connection, on("extent", partition))
-    if not count:
-        return None
-    if newest >= before:
-        return f"something happened in it at {newest:%Y-%m-%d %H:%M} UTC"
-    if run := await _one(connection, on("unfinished", partition), ends=ENDS):
-        return f"the run {run} has not ended"
-    if last > await _one(connection, ARCHIVES["sealed"]):
-        return "it is not sealed yet: let a server run for a minute"
-    return await _behind(connection, last)
-
-
-async def _behind(connection: AsyncConnection[Any], last: int) -> str | None:
-    name = await _one(connection, ARCHIVES["behind"], last=last)
-    return f"the projection {name} has not read all of it" if name else None
-
-
-async def _events(
-    connection: AsyncConnection[Any], partition: str
-) -> AsyncIterator[list[StoredEvent]]:
-    after = 0
-    cursor = connection.cursor(binary=True)
-    while True:
-        asked = {"after": after, "limit": PAGE}
-        await cursor.execute(on("events", partition), asked)
-        page = [stored_event(row) for row in await cursor.fetchall()]
-        if not page:
-            return
-        yield page
-        after = page[-1].position
-
-
-async def _streams(
-    connection: AsyncConnection[Any], partition: str
-) -> AsyncIterator[list[ArchivedStream]]:
-    after = UUID(int=0)
-    while True:
-        asked = {"after": after, "limit": STREAMS, "ends": ENDS}
-        cursor = await connection.execute(on("streams", partition), asked)
-        page = [ArchivedStream(*row) for row in await cursor.fetchall()]
-        if not page:
-            return
-        yield page
-        after = page[-1].stream
-
-
-async def _aged(
-    connection: AsyncConnection[Any], *, before: datetime, upto: int
-) -> AsyncIterator[list[StoredEvent]]:
-    after = read = 0
-    cursor = connection.cursor(binary=True)
-    while read < COMPACTED:
-        await cursor.execute(
-            ARCHIVES["aged"],
-            {
-                "after": after,
-                "upto": upto,
-                "topics": SAYINGS,
-                "before": before,
-                "limit": PAGE,
-            },
-        )
-        page = [stored_event(row) for row in await cursor.fetchall()]
-        if not page:
-            return
-        yield page
-        after, read = page[-1].position, read + len(page)
-
-
-async def _paged[T](pages: Sequence[list[T]]) -> AsyncIterator[list[T]]:
-    for page in pages:
-        yield page
-
-
-def _listed(events: Sequence[StoredEvent]) -> list[ArchivedStream]:
-    found: dict[UUID, list[StoredEvent]] = {}
-    for event in events:
-        found.setdefault(event.stream, []).append(event)
-    return [
-        ArchivedStream(
-            stream=stream,
-            events=len(of),
-            first=of[0].position,
-            last=of[-1].position,
-            since=moment(min(event.recorded_at for event in of)),
-            until=moment(max(event.recorded_at for event in of)),
-        )
-        for stream, of in sorted(found.items())
-    ]
-
-
-def _span(partition: str) -> tuple[datetime, datetime]:
-    """Return when the runs of a month's partition were requested."""
-    match = _MONTH.fullmatch(partition)
-    if match is None:
-        raise ValueError(partition)
-    year, month = int(match[1]), int(match[2])
-    since = datetime(year, month, 1, tzinfo=UTC)
-    return since, since.replace(year=year + month // 12, month=month % 12 + 1)
-
-
-async def _row(
-    connection: AsyncConnection[Any], statement: bytes, **values: object
-) -> Any:
-    return await (await connection.execute(statement, values or None)).fetchone()
-
-
-async def _one(
-    connection: AsyncConnection[Any], statement: bytes, **values: object
-) -> Any:
-    row = await _row(connection, statement, **values)
-    return row[0] if row else None
+async def _refuse_others(connection: AsyncConnection[Any]) -> None:
+    if not await one_value(connection, ARCHIVES["owner"]):
+        raise NothingMovedError(NO_OWNER)

@@ -3,7 +3,7 @@
 
 -- name: candidates
 -- Months whose span ended before a moment, the oldest first.
-SELECT c.relname, c.reltuples::bigint, pg_total_relation_size(c.oid)
+SELECT c.relname, pg_total_relation_size(c.oid)
 FROM pg_inherits AS i JOIN pg_class AS c ON c.oid = i.inhrelid
 WHERE i.inhparent = 'es.runs_events'::regclass AND c.relname ~ '^runs_events_[0-9]{4}_[0-9]{2}$'
   AND c.relname < %(before)s
@@ -93,3 +93,13 @@ SELECT originator_id, notification_id, state FROM es.core_events WHERE topic = %
 -- name: forget
 -- Contents that only archived events name; a message that can be read keeps its own.
 DELETE FROM es.contents AS c WHERE c.id = ANY(%(ids)s) AND c.id <> ALL(%(kept)s) RETURNING address, size
+
+-- name: aged_extent
+SELECT count(*), coalesce(sum(octet_length(e.state)), 0)::bigint
+FROM es.runs_events_threads AS e
+WHERE e.topic = ANY(%(topics)s) AND e.recorded_at < %(before)s
+  AND EXISTS (SELECT FROM es.runs_events_threads AS later
+              WHERE later.originator_id = e.originator_id AND later.originator_version > e.originator_version)
+
+-- name: months
+SELECT es.create_run_partitions(%(ahead)s)
