@@ -1,5 +1,6 @@
 """Events that a projection could not take in: shown, tried again, or skipped."""
 
+import asyncio
 import logging
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
@@ -123,6 +124,8 @@ class DeadLetters:
         self._database = database
         self._store = store
         self._projectors = {projector.name: projector for projector in projectors}
+        # Each holds a connection of the pool while it reads by another.
+        self._turn = asyncio.Lock()
 
     async def page(
         self, *, only: str | None = None, after: Place | None = None, limit: int = 100
@@ -272,6 +275,7 @@ class DeadLetters:
         """Hold a letter in a transaction, with its projection's leader kept out."""
         projector = self._projector(place.projection)
         async with (
+            self._turn,
             self._database.pool.connection() as connection,
             connection.transaction(),
         ):

@@ -211,6 +211,21 @@ async def test_a_stream_let_go_while_it_grows_loses_and_doubles_nothing(
         assert await views.all() == dict.fromkeys(streams, last)
 
 
+async def test_any_number_may_retry_at_once_in_one_process(journal: Journal) -> None:
+    """More than there are connections: the one whose turn it is needs a second."""
+    streams = [uuid4() for _ in range(12)]
+    for stream in streams:
+        await journal.tell(stream, named("poison"), renamed("b"))
+    await journal.project(Probe())
+    kept = letters(journal)
+    found = await kept.page()
+
+    async with asyncio.timeout(10):
+        done = await asyncio.gather(*(kept.retry(one.place) for one in found))
+
+    assert done == [Outcome(taken=2)] * len(streams)
+
+
 async def test_two_who_retry_at_once_take_each_event_once(
     journal: Journal, views: ProbeViews
 ) -> None:
