@@ -158,10 +158,10 @@ async def test_a_clock_that_jumps_changes_nothing(
 
 @pytest.mark.parametrize(
     "module",
-    (
+    [
         *("checkpoints", "daemon", "follower", "leadership", "letters", "pulse"),
         *("rebuild", "tail", "upkeep", "watermarks", "writer"),
-    ),
+    ],
 )
 def test_whoever_keeps_tables_fresh_asks_no_clock_that_can_jump(module: str) -> None:
     """Only `time.monotonic`, the loop's clock, and the database's own for people."""
