@@ -169,9 +169,11 @@ def _pair(key: str, of: UUID | None) -> bytes | None:
 @cache
 def _statement(name: str, log: Log, *given: str) -> bytes:
     conditions = [sql for key, sql in _CONDITIONS.items() if key in given]
+    in_stream = "stream" in given
     return named(
         "browse.sql",
         log=log,
-        scope=_IN_STREAM if "stream" in given else "true",
+        scope=_IN_STREAM if in_stream else "true",
+        place="(notification_id + 0)" if in_stream else "notification_id",
         wanted=" AND ".join(conditions) or "true",
     )[name]

@@ -1,6 +1,8 @@
 -- Finding events in one log: $log is core or runs, $scope the stream if one is given.
--- Only the primary key and the index by position are there to use. Whatever else is
--- asked for is compared row by row, so each question looks at %(scan)s rows at most.
+-- Only the primary key and the index by position are there to use: the one where a stream
+-- is given ($place then hides the position from the planner, which would read the other
+-- index from end to end beside it), else the other. Whatever else is asked for is
+-- compared row by row, so each question looks at %(scan)s rows at most.
 
 -- name: forwards
 -- The first events wanted after a position, how far was looked, and whether all that
@@ -10,15 +12,15 @@ WITH piece AS (
     SELECT coalesce(max(notification_id), %(after)s) AS reached, count(*) AS looked_at
     FROM (
         SELECT notification_id FROM es.$log_events
-        WHERE $scope AND notification_id > %(after)s AND notification_id <= %(upto)s
-        ORDER BY notification_id LIMIT %(scan)s
+        WHERE $scope AND $place > %(after)s AND $place <= %(upto)s
+        ORDER BY $place LIMIT %(scan)s
     ) AS places
 )
 SELECT piece.reached, piece.looked_at, found.notification_id, found.bytes
 FROM piece LEFT JOIN LATERAL (
     SELECT notification_id, octet_length(state) AS bytes FROM es.$log_events
-    WHERE $scope AND notification_id > %(after)s AND notification_id <= piece.reached AND $wanted
-    ORDER BY notification_id LIMIT %(limit)s
+    WHERE $scope AND $place > %(after)s AND $place <= piece.reached AND $wanted
+    ORDER BY $place LIMIT %(limit)s
 ) AS found ON true
 ORDER BY found.notification_id
 
@@ -28,15 +30,15 @@ WITH piece AS (
     SELECT coalesce(min(notification_id), %(before)s) AS reached, count(*) AS looked_at
     FROM (
         SELECT notification_id FROM es.$log_events
-        WHERE $scope AND notification_id < %(before)s AND notification_id > %(after)s
-        ORDER BY notification_id DESC LIMIT %(scan)s
+        WHERE $scope AND $place < %(before)s AND $place > %(after)s
+        ORDER BY $place DESC LIMIT %(scan)s
     ) AS places
 )
 SELECT piece.reached, piece.looked_at, found.notification_id, found.bytes
 FROM piece LEFT JOIN LATERAL (
     SELECT notification_id, octet_length(state) AS bytes FROM es.$log_events
-    WHERE $scope AND notification_id < %(before)s AND notification_id >= piece.reached AND $wanted
-    ORDER BY notification_id DESC LIMIT %(limit)s
+    WHERE $scope AND $place < %(before)s AND $place >= piece.reached AND $wanted
+    ORDER BY $place DESC LIMIT %(limit)s
 ) AS found ON true
 ORDER BY found.notification_id DESC
 
