@@ -25,6 +25,7 @@ from domain.kernel import Log
 from infrastructure.settings import Settings
 
 LOGS: tuple[Log, ...] = get_args(Log.__value__)
+MOST_LINES = 10_000  # all of them at once is what an export is for
 POLL = 1.0  # seconds between looks, when following and nothing is heard
 
 type Printed = Callable[[EventLine], None]
@@ -114,7 +115,9 @@ events.add_command(head)
 
 
 @events.command()
-@click.option("-n", "--count", default=20, show_default=True, type=click.IntRange(0))
+@click.option(
+    "-n", "--count", default=20, show_default=True, type=click.IntRange(0, MOST_LINES)
+)
 @click.option("-f", "--follow", is_flag=True, help="Go on as events come.")
 @clock_option
 @data_dir_option
@@ -214,6 +217,7 @@ async def _last(
 async def _follow(
     world: World, wanted: Wanted, places: dict[Log, int], printed: Printed
 ) -> None:
+    away = False
     async with listening(world) as heard:
         while True:
             heard.clear()
@@ -223,8 +227,11 @@ async def _follow(
                         places[log] = reached
                         if line is not None:
                             printed(line)
+                away = False
             except (psycopg.OperationalError, PoolTimeout):
-                click.echo("The database is away; waiting for it.", err=True)
+                if not away:
+                    click.echo("The database is away; waiting for it.", err=True)
+                away = True
             with contextlib.suppress(TimeoutError):
                 await asyncio.wait_for(heard.wait(), POLL)
 
@@ -256,7 +263,7 @@ async def _show(settings: Settings, words: str, printed: Printed) -> None:
 async def _show_state(
     settings: Settings, words: str, as_of: str, *, as_json_lines: bool
 ) -> None:
-    version = int(as_of) if as_of.isdecimal() else None
+    version = int(as_of) if as_of.isascii() and as_of.isdecimal() else None
     at = moment(as_of) if version is None else None
     async with open_world(settings) as world:
         stream = await world.events.stream_like(words)

@@ -6,7 +6,7 @@ from typing import Final
 
 from domain.kernel import DomainError
 
-_AGO = re.compile(r"(\d{1,6})\s*([smhdw])")
+_AGO = re.compile(r"([0-9]{1,6})\s*([smhdw])")
 _UNITS: Final = {
     "s": timedelta(seconds=1),
     "m": timedelta(minutes=1),

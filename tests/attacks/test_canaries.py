@@ -75,7 +75,7 @@ def grouped(secret: str) -> dict[str, Any]:
 
 @pytest.fixture(scope="module")
 async def planted(
-    join: Any, anybody_at: httpx.AsyncClient, models: FakeModels
+    join: Any, anybody_at: httpx.AsyncClient, models: FakeModels, root: Person
 ) -> Planted:
     """Somebody who puts secrets everywhere, and looks at everything afterwards."""
     planted, eve = Planted(), await join("eve")
@@ -84,6 +84,7 @@ async def planted(
     await _run(eve, planted, flows)
     await _sign_in(eve, planted, anybody_at)
     await _look(eve, planted, flows, anybody_at)
+    await _administer(root, planted, flows, eve.id)
     models.key = None
     return planted
 
@@ -217,6 +218,23 @@ async def _look(
                 f"/api/v1/build/{run['id']}/events?event_delivery=polling&after=0"
             )
         )
+
+
+async def _administer(
+    root: Person, planted: Planted, flows: list[str], user: str
+) -> None:
+    """Look at every event, and at what they made of her and of her flows."""
+    for log in ("core", "runs"):
+        after: int | None = 0
+        while after is not None:
+            asked = {"log": log, "after": after, "limit": 500}
+            page = planted.heard(await root.get("/api/v1/admin/events", params=asked))
+            after = page["next"]
+    for stream in (user, *flows):
+        for end in ("", "/state", "/state?version=1"):
+            answer = await root.get(f"/api/v1/admin/streams/{stream}{end}")
+            assert answer.status_code == 200
+            planted.heard(answer)
 
 
 def leaks(planted: Planted, text: str) -> set[str]:
