@@ -5,6 +5,8 @@ import re
 from typing import Any, Final
 
 import msgspec
+import psycopg
+import sqlalchemy.exc
 from litestar import Request, Response
 from litestar.exceptions import (
     ClientException,
@@ -35,7 +37,12 @@ from application.ports import (
     StoreBusyError,
     StreamNotFoundError,
 )
-from application.ports.refusals import SubjectErasedError, UnreadableEventError
+from application.ports.refusals import (
+    CommandTooLargeError,
+    SubjectErasedError,
+    UnreadableEventError,
+    UnstorableError,
+)
 from application.sessions import (
     AutoLoginOffError,
     BadRefreshTokenError,
@@ -66,6 +73,7 @@ log = logging.getLogger(__name__)
 AnyRequest = Request[Any, Any, Any]
 
 BEARER: Final = {"WWW-Authenticate": "Bearer"}
+AWAY: Final = "The database does not answer; try again in a moment"
 RETRY_SOON: Final = {"Retry-After": "1"}
 
 SECURITY: Final = {
@@ -112,6 +120,8 @@ STATUS: Final[dict[type[DomainError], int]] = {
     BrokenTablesError: 409,
     StillPoisonError: 409,
     EventTooLargeError: 413,
+    CommandTooLargeError: 413,
+    UnstorableError: UNPROCESSABLE,
     InvalidEndpointNameError: UNPROCESSABLE,
     InvalidDocumentError: UNPROCESSABLE,
     NotAMomentError: UNPROCESSABLE,
@@ -234,6 +244,17 @@ def of_json(
     return problem(UNPROCESSABLE, [_violation("value_error", ["body"], str(error))])
 
 
+def of_database(request: AnyRequest, error: Exception) -> Response[dict[str, Any]]:
+    """Answer that the database is away, full or too slow: no fault of the request."""
+    # A statement that can never work is an error of ours, whoever raised it.
+    if isinstance(error, sqlalchemy.exc.DBAPIError) and not isinstance(
+        error.orig, psycopg.OperationalError
+    ):
+        return of_anything(request, error)
+    log.error("%s %s: %s", request.method, request.url.path, error)
+    return problem(503, AWAY, RETRY_SOON)
+
+
 def of_anything(request: AnyRequest, error: Exception) -> Response[dict[str, Any]]:
     """Answer what nobody foresaw; the log says what it was."""
     log.error("%s %s failed", request.method, request.url.path, exc_info=error)
@@ -275,5 +296,8 @@ HANDLERS: Final[ExceptionHandlersMap] = {
     msgspec.DecodeError: of_json,
     SerializationException: of_json,
     UnicodeDecodeError: of_json,
+    psycopg.OperationalError: of_database,
+    sqlalchemy.exc.DBAPIError: of_database,
+    sqlalchemy.exc.TimeoutError: of_database,
     Exception: of_anything,
 }

@@ -10,6 +10,8 @@ from sqlalchemy import URL, event
 from sqlalchemy.exc import DisconnectionError
 from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine
 
+from infrastructure.patience import PatientConnection, WorkingConnection
+
 type Pool = AsyncConnectionPool[AsyncConnection[tuple[Any, ...]]]
 
 NAME = "langbuilder"
@@ -44,6 +46,7 @@ class Database:
         """Connect, or raise `psycopg_pool.PoolTimeout` after ten seconds."""
         pool: Pool = AsyncConnectionPool(
             connection_string(dsn),
+            connection_class=PatientConnection,
             min_size=1,
             max_size=pool_size,
             open=False,
@@ -57,7 +60,10 @@ class Database:
             await pool.close()
             raise
         engine = create_async_engine(
-            sqlalchemy_url(dsn), pool_size=(pool_size + 1) // 2, max_overflow=0
+            sqlalchemy_url(dsn),
+            pool_size=(pool_size + 1) // 2,
+            max_overflow=0,
+            connect_args={"async_creator_fn": WorkingConnection.connect},
         )
         event.listen(engine.sync_engine, "checkout", _check_checkout)
         return cls(

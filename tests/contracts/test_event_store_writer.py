@@ -3,7 +3,6 @@
 import asyncio
 from uuid import uuid4
 
-import msgspec
 import psycopg
 import pytest
 from psycopg import AsyncConnection
@@ -24,7 +23,6 @@ from tests.contracts.event_stores import (
     Named,
     Talk,
     because,
-    content,
 )
 from tests.contracts.postgres_stores import held_up, opened
 
@@ -133,34 +131,6 @@ async def test_who_stops_waiting_during_the_commit_disturbs_nobody(
         assert isinstance(outcomes[1], asyncio.CancelledError)
         assert len(await store.read_log("core")) == 3  # it was on its way
         await store.save(Named.called("next"), cause=because())
-
-
-async def test_a_command_that_cannot_be_written_fails_alone(
-    database: Database,
-) -> None:
-    async with opened(database) as store:
-        good = [Named.called(str(number)) for number in range(20)]
-        bad = msgspec.structs.replace(content(), address="NUL \x00 is not text")
-        first = asyncio.create_task(store.save(Named.called("a"), cause=because()))
-        await asyncio.sleep(0)
-        saves = [
-            asyncio.create_task(
-                store.save(
-                    one,
-                    cause=because(),
-                    attached=Attached(contents=[bad if number == 13 else content()]),
-                )
-            )
-            for number, one in enumerate(good)
-        ]
-        outcomes = await asyncio.gather(first, *saves, return_exceptions=True)
-
-        failed = [one for one in outcomes if isinstance(one, BaseException)]
-        assert len(failed) == 1
-        assert isinstance(failed[0], psycopg.DataError)
-        stored = {one.stream for one in await store.read_log("core")}
-        assert stored >= {one.id for n, one in enumerate(good) if n != 13}
-        assert good[13].id not in stored
 
 
 async def test_an_error_of_the_server_fails_its_command_alone(

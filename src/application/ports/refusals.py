@@ -33,3 +33,15 @@ class UnreadableEventError(DomainError):
 
 class SubjectErasedError(DomainError):
     """The person whom this belongs to has been erased."""
+
+
+class CommandTooLargeError(DomainError):
+    """One command would write more than the log accepts at once."""
+
+
+class UnstorableError(DomainError):
+    """This cannot be stored as it is."""
+
+
+class StoreFullError(StoreBusyError):
+    """The database has no room left; nothing was stored."""

@@ -7,12 +7,17 @@ from uuid import UUID
 import msgspec
 
 from application.ports import Attached, Cause, Position
+from application.ports.refusals import CommandTooLargeError
 from domain.kernel import Aggregate, Log
+from infrastructure.event_store.fitness import refuse_unwritable
 from infrastructure.event_store.sealing import Keys, SealingMapper, Stored
 
 NOBODY = UUID(int=0)
 """Stands for the system where a column must not be empty."""
 NOTHING_ATTACHED = Attached()
+MAX_COMMAND_EVENTS = 50_000
+MAX_COMMAND_BYTES = 32 * 1024 * 1024
+"""Others wait while one command is written: so much takes less than a second."""
 ROW_BYTES = 200
 """What a row weighs beside its state and metadata, roughly."""
 
@@ -111,8 +116,9 @@ def compose(
         ]
     )
     attached = attached or NOTHING_ATTACHED
+    _refuse_unwritable(attached)
     metadata = metadata_of(cause)
-    return Command(
+    command = Command(
         log=logs.pop(),
         parts=parts,
         cause=cause,
@@ -121,6 +127,8 @@ def compose(
         answer=answer,
         size=_size(parts, metadata, attached) + len(answer),
     )
+    _refuse_too_large(command)
+    return command
 
 
 def settle(command: Command, aggregates: Sequence[Aggregate[Any]]) -> None:
@@ -156,6 +164,23 @@ def read_metadata(metadata: bytes) -> Mapping[str, Any]:
 def position_in(log: Log, position: int) -> Position:
     """Return *position* of *log* as a place in both."""
     return Position(core=position) if log == "core" else Position(runs=position)
+
+
+def _refuse_unwritable(attached: Attached) -> None:
+    refuse_unwritable(
+        *(claim.key for claim in attached.claims),
+        *(claim.key for claim in attached.released),
+        *(content.address for content in attached.contents if content.address),
+        *(lease.worker for lease in attached.leases),
+    )
+
+
+def _refuse_too_large(command: Command) -> None:
+    events = sum(len(part.events) for part in command.parts)
+    if events > MAX_COMMAND_EVENTS:
+        raise CommandTooLargeError(f"{events:,} events of {MAX_COMMAND_EVENTS:,}")
+    if command.size > MAX_COMMAND_BYTES:
+        raise CommandTooLargeError(f"{command.size:,} bytes of {MAX_COMMAND_BYTES:,}")
 
 
 def _size(parts: tuple[Part, ...], metadata: bytes, attached: Attached) -> int:

@@ -6,9 +6,10 @@ from uuid import UUID
 
 import msgspec
 
-from application.ports.refusals import UnreadableEventError
+from application.ports.refusals import UnreadableEventError, UnstorableError
 from domain.catalogue import EVENT_TYPES, tag_of
 from domain.kernel import Event, Json
+from infrastructure.event_store.fitness import loose_fields, refuse_unfit
 
 type Upcaster = Callable[[dict[str, Json]], dict[str, Json]]
 
@@ -75,15 +76,22 @@ class MsgspecMapper:
             tag: msgspec.json.Decoder(kind) for kind, tag in self._tags.items()
         }
         self._versions = {tag: _current(tag, upcasters) for tag in self._decoders}
+        self._loose = {kind: loose_fields(kind) for kind in types}
         if len(self._decoders) < len(self._tags):
             raise TagTakenError(sorted(self._tags.values()))
         if strange := {tag for tag, _ in upcasters} - self._versions.keys():
             raise BrokenUpcastersError(*sorted(strange))
 
     def encode(self, event: Event) -> Encoded:
-        """Return *event* as its tag, schema version and JSON."""
+        """Return *event* as its tag, schema version and JSON, or refuse it."""
         tag = self._tags[type(event)]
-        return Encoded(tag, self._versions[tag], self._encoder.encode(event))
+        if loose := self._loose[type(event)]:
+            refuse_unfit(event, loose)
+        try:
+            state = self._encoder.encode(event)
+        except UnicodeEncodeError as error:
+            raise UnstorableError("a text holds half a character") from error
+        return Encoded(tag, self._versions[tag], state)
 
     def decode(self, tag: str, schema_version: int, state: bytes) -> Event:
         """Return the event, or raise `UnknownTagError` or `UnreadableEventError`."""

@@ -14,11 +14,13 @@ from psycopg import AsyncConnection, errors
 from psycopg.pq import TransactionStatus
 
 from application.ports import OutcomeUnknownError, Position, Saved, StoreBusyError
+from application.ports.refusals import StoreFullError
 from domain.kernel import Log
 from infrastructure.event_store import batch
 from infrastructure.event_store.command import Command
 from infrastructure.event_store.statements import SESSION
 from infrastructure.event_store.waiting import UnderWay, Waiting, WithdrawnError
+from infrastructure.patience import cut_off
 from infrastructure.postgres import connection_string
 
 logger = logging.getLogger(__name__)
@@ -29,6 +31,15 @@ PATIENCE = 3
 """How often a batch is tried again when others were in its way."""
 IN_THE_WAY = (errors.LockNotAvailable, errors.DeadlockDetected, errors.UniqueViolation)
 """Errors that say nothing against the commands themselves, so far."""
+NOT_NOW = (
+    errors.LockNotAvailable,
+    errors.DiskFull,
+    errors.OutOfMemory,
+    errors.TooManyConnections,
+    errors.ReadOnlySqlTransaction,
+    errors.IoError,
+)
+"""Errors that every command would meet: no use in finding one that is to blame."""
 
 
 class Limits(msgspec.Struct, frozen=True, kw_only=True):
@@ -41,6 +52,11 @@ class Limits(msgspec.Struct, frozen=True, kw_only=True):
     lock_timeout: float = 2.0
     statement_timeout: float = 5.0
     give_up_after: float = 20.0
+
+    @property
+    def patience(self) -> float:
+        """After what the server must have answered, were it only with a time-out."""
+        return self.lock_timeout + self.statement_timeout + 1
 
 
 class Writer:
@@ -142,9 +158,11 @@ class Writer:
         self._queued_bytes -= size
         return taken
 
-    async def _commit(self, taken: Sequence[Waiting]) -> None:
+    async def _commit(
+        self, taken: Sequence[Waiting], *, until: float | None = None
+    ) -> None:
         """See to it that everyone in *taken* is answered."""
-        deadline = monotonic() + self._limits.give_up_after
+        deadline = until or monotonic() + self._limits.give_up_after
         pause, tries = 0.01, 0
         while taken := _still_wanted(taken):
             try:
@@ -156,23 +174,26 @@ class Writer:
                     await asyncio.sleep(pause)
                     pause = min(pause * 2, 1.0)
                 elif lost or not isinstance(error, IN_THE_WAY) or tries >= PATIENCE:
-                    await self._divide(taken, error, lost=lost)
+                    await self._divide(taken, error, lost=lost, until=deadline)
 
     async def _divide(
-        self, taken: Sequence[Waiting], error: Exception, *, lost: bool
+        self, taken: Sequence[Waiting], error: Exception, *, lost: bool, until: float
     ) -> None:
         """Find the command that *error* is about, so that no other fails with it."""
-        if lost or isinstance(error, errors.LockNotAvailable):
+        if lost or isinstance(error, NOT_NOW) or monotonic() > until:
             logger.error("The log %s cannot be written: %s", self._log, error)
+            full = isinstance(error, errors.DiskFull)
             for waiting in taken:
                 unknown = OutcomeUnknownError() if waiting.in_doubt else None
-                waiting.settle(unknown or StoreBusyError())
+                refusal = StoreFullError() if full else StoreBusyError()
+                waiting.settle(unknown or refusal)
         elif len(taken) == 1:
-            taken[0].settle(error)
+            slow = isinstance(error, errors.QueryCanceled)
+            taken[0].settle(StoreBusyError() if slow else error)
         else:
             middle = len(taken) // 2
-            await self._commit(taken[:middle])
-            await self._commit(taken[middle:])
+            await self._commit(taken[:middle], until=until)
+            await self._commit(taken[middle:], until=until)
 
     async def _attempt(self, taken: Sequence[Waiting]) -> None:
         connection = await self._connected()
@@ -184,7 +205,8 @@ class Writer:
             waiting.in_doubt = True
         commands = [waiting.command for waiting in taken]
         try:
-            outcomes = await batch.append(connection, self._log, commands)
+            with cut_off(connection, after=self._limits.patience):
+                outcomes = await batch.append(connection, self._log, commands)
         except Exception as error:
             if await self._rolled_back(error):
                 for waiting in taken:
@@ -198,7 +220,8 @@ class Writer:
         self, connection: batch.Connection, doubtful: Sequence[Waiting]
     ) -> None:
         commands = [waiting.command for waiting in doubtful]
-        stored = await batch.recognise(connection, self._log, commands)
+        with cut_off(connection, after=self._limits.patience):
+            stored = await batch.recognise(connection, self._log, commands)
         for number, waiting in enumerate(doubtful):
             waiting.in_doubt = False
             if number in stored:
@@ -218,7 +241,10 @@ class Writer:
         if self._connection is None:
             return False
         if not isinstance(error, errors.ReadOnlySqlTransaction):
-            with suppress(psycopg.Error):
+            with (
+                suppress(psycopg.Error),
+                cut_off(self._connection, after=self._limits.patience),
+            ):
                 await self._connection.rollback()
                 if self._connection.info.transaction_status == TransactionStatus.IDLE:
                     return True
@@ -231,7 +257,9 @@ class Writer:
                 self._dsn, autocommit=True
             )
             try:
-                await self._prepare(connection)
+                # Longer than the end of the predecessor is waited for.
+                with cut_off(connection, after=self._limits.patience + 5):
+                    await self._prepare(connection)
             except BaseException:
                 await connection.close()
                 raise
