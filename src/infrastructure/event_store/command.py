@@ -103,17 +103,11 @@ def compose(
     logs = {aggregate.log for aggregate in every} or {"core"}
     if len(logs) > 1 or len({aggregate.id for aggregate in every}) < len(every):
         raise MixedLogsError([type(aggregate).__name__ for aggregate in every])
+    versions = [one.stored_version for one in expecting] + [None] * len(anywhere)
     parts = tuple(
-        [
-            Part(one.id, one.stored_version, mapper.encoded(one, keys))
-            for one in expecting
-            if one.recorded
-        ]
-        + [
-            Part(one.id, None, mapper.encoded(one, keys))
-            for one in anywhere
-            if one.recorded
-        ]
+        Part(one.id, expected, mapper.encoded(one, keys))
+        for one, expected in zip(every, versions, strict=True)
+        if one.recorded
     )
     attached = attached or NOTHING_ATTACHED
     _refuse_unwritable(attached)
