@@ -4,6 +4,7 @@ import asyncio
 import shutil
 import sys
 from collections.abc import AsyncIterator
+from datetime import UTC, datetime, timedelta
 from http import HTTPStatus
 from http.client import HTTPConnection, HTTPException
 from pathlib import Path
@@ -23,6 +24,7 @@ from infrastructure.starting import CannotStartError
 from projections.status import status
 
 OLDEST_POSTGRES = 15
+UNSEALED = timedelta(minutes=5)
 LEAST_SPACE = 1024**3
 MARKS = {"good": "[green]✓[/]", "doubtful": "[yellow]![/]", "bad": "[red]✗[/]"}
 
@@ -109,6 +111,7 @@ async def _data(settings: Settings) -> AsyncIterator[Finding]:
         )
         head = await world.store.head()
         yield Finding("logs", "good", f"core={head.core}, runs={head.runs}")
+        yield _sealed(await world.evidence.waiting_since())
         for one in await status(world.database, world.store):
             if one.state == "live":
                 fine = one.health != "stuck" and not one.dead_letters
@@ -117,6 +120,13 @@ async def _data(settings: Settings) -> AsyncIterator[Finding]:
                     f" {one.dead_letters} parked"
                 )
                 yield Finding(one.name, "good" if fine else "doubtful", words)
+
+
+def _sealed(since: datetime | None) -> Finding:
+    if since is None or datetime.now(UTC) - since < UNSEALED:
+        return Finding("history", "good", "sealed as it grows")
+    words = f"not sealed since {since:%Y-%m-%d %H:%M} UTC; a server that runs seals it"
+    return Finding("history", "doubtful", words)
 
 
 async def _postgres_version(database: Database) -> int:

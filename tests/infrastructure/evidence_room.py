@@ -9,7 +9,7 @@ from psycopg import AsyncConnection
 
 from application.ports import Blobs
 from application.ports.evidence import Finding, Head, LogEvidence
-from domain.kernel import Aggregate, Event
+from domain.kernel import Aggregate
 from infrastructure.event_store.archive_evidence import PostgresArchivedEntries
 from infrastructure.event_store.sealer import Sealer
 from infrastructure.event_store.store import PostgresEventStore
@@ -41,7 +41,7 @@ class Room:
             lambda connection: PostgresArchivedEntries(connection, self.blobs, sign),
         )
 
-    async def append(self, *aggregates: Aggregate[Event]) -> None:
+    async def append(self, *aggregates: Aggregate[Any]) -> None:
         for aggregate in aggregates:
             await self.store.save(aggregate, cause=because())
 

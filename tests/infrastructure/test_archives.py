@@ -1,10 +1,13 @@
 """Finished runs move to archives, whole, and history still verifies."""
 
+import asyncio
+import gzip
 from datetime import UTC, datetime, timedelta
 from uuid import UUID, uuid4
 
 import pytest
 
+from application.ports import StreamNotFoundError
 from domain.kernel import ContentRef
 from domain.operation.events import RunsArchived
 from domain.operation.operation import Operation
@@ -15,6 +18,9 @@ from domain.run.run import Run
 from domain.thread.events import MessagePosted, ThreadOpened, ThreadRenamed
 from infrastructure.event_store import leaving
 from infrastructure.event_store.archiver import Archiver, NothingMovedError
+from infrastructure.event_store.mapper import ErasedEvent
+from infrastructure.event_store.store import PostgresEventStore
+from infrastructure.subject_keys import PostgresSubjectKeys
 from tests.contracts.event_stores import OWNER, because
 from tests.infrastructure.archiving import (
     FLOW,
@@ -23,6 +29,7 @@ from tests.infrastructure.archiving import (
     requested,
     run_id,
 )
+from tests.infrastructure.evidence_room import KEYS, Room
 from tests.projections.journal import RunsFacts, content
 
 pytestmark = pytest.mark.server
@@ -35,9 +42,16 @@ async def test_a_month_of_finished_runs_moves_and_can_be_fetched_back(
     before = await kept.room.store.read_log("runs")
     of_one = await kept.room.store.read_stream("runs", runs[2])
 
+    await kept.room.ask(
+        "INSERT INTO es.ownership (resource, kind, owner) VALUES (%s, 'run', %s),"
+        " (%s, 'flow', %s) RETURNING 1",
+        *(runs[0], OWNER, FLOW, OWNER),
+    )
+
     archive = await kept.move()
 
     left = await kept.room.store.read_log("runs")
+    assert await kept.room.ask("SELECT resource FROM es.ownership") == [(FLOW,)]
     assert {one.stream for one in left}.isdisjoint(runs)
     assert not await kept.archiver.candidates(before=LONG_AFTER)
     assert (archive.runs, archive.events) == (3, 12)
@@ -225,6 +239,28 @@ async def test_an_archive_that_was_interrupted_is_begun_again_or_finished(
     assert len([path for path in files if path.is_file()]) == 3
 
 
+async def test_runs_go_on_while_a_month_moves(kept: Store) -> None:
+    await kept.month()
+    moved = asyncio.Event()
+
+    async def write() -> int:
+        written = 0
+        while not moved.is_set() or not written:
+            run = run_id(datetime.now(UTC))
+            await kept.tell(run, requested(), RunFailed(reason="worker-lost"))
+            written += 2
+        return written
+
+    writing = [asyncio.create_task(write()) for _ in range(4)]
+    await kept.move()
+    moved.set()
+
+    written = sum(await asyncio.gather(*writing))
+    assert len(await kept.archived.read_log("runs", limit=100_000)) == written + 16
+    await kept.room.seal()
+    assert not (await kept.room.evidence.verify())[1].found
+
+
 async def test_old_sayings_leave_a_thread_whose_versions_go_on(kept: Store) -> None:
     thread = UUID(int=0xFF << 120 | 7)
 
@@ -274,3 +310,51 @@ async def test_a_compacted_thread_loads_at_its_version(kept: Store) -> None:
     assert loaded.version == 6
     loaded.say(ThreadRenamed(session="v"))
     await kept.room.store.save(loaded, cause=because())
+
+
+def a_canarys_run() -> Run:
+    run = Run.request(
+        run_id(),
+        flow=FLOW,
+        flow_name="a canary",
+        owner=OWNER,
+        session="s",
+        trigger="run",
+        request=content(),
+    )
+    run.fail("worker-lost")
+    return run
+
+
+async def test_archived_events_of_an_erased_person_are_dark_and_verify(
+    room: Room,
+) -> None:
+    keys = PostgresSubjectKeys(room.database, KEYS)
+    room.store = PostgresEventStore(room.database, keys)
+    await room.store.start()
+    kept = Store(room)
+    run = a_canarys_run()
+    try:
+        await kept.month()
+        await room.append(run)
+        await kept.age("2025-01-20")
+        await room.tamper("DELETE FROM es.segments")
+        await room.seal()
+        archive = await kept.move()
+        [chunk] = (await kept.archiver._shelf.manifest(archive)).chunks
+        file = gzip.decompress(await room.blobs.get(chunk.address))
+        assert (await kept.archived.load(Run, run.id)).flow_name == "a canary"
+
+        await room.ask(
+            "UPDATE es.subject_keys SET wrapped = '', key_id = '' RETURNING 1"
+        )
+        keys.forget(OWNER)
+
+        assert b"canary" not in file
+        with pytest.raises(StreamNotFoundError):
+            await kept.archived.load(Run, run.id)
+        erased = await kept.archived.archived(run.id)
+        assert [type(one.event) for one in erased] == [ErasedEvent, ErasedEvent]
+        assert not (await room.evidence.verify())[1].found
+    finally:
+        await room.store.stop()

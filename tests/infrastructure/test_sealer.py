@@ -1,6 +1,7 @@
 """Somebody seals history, whoever comes and goes."""
 
 import asyncio
+from datetime import UTC, datetime
 
 import pytest
 
@@ -32,6 +33,18 @@ async def test_the_sealer_stays_behind_the_head_and_seals_the_rest_at_the_end(
 
     assert (await room.verify()).unsealed == 0
     assert not await room.findings()
+
+
+async def test_it_is_told_since_when_events_wait_for_their_seal(room: Room) -> None:
+    assert await room.evidence.waiting_since() is None
+    await room.append(Named.called("a"))
+    await room.tamper("UPDATE es.core_events SET recorded_at = '2025-01-01Z'")
+    since = await room.evidence.waiting_since()
+    assert since == datetime(2025, 1, 1, tzinfo=UTC)
+
+    await room.seal()
+
+    assert await room.evidence.waiting_since() is None
 
 
 async def test_one_sealer_seals_while_others_stand_by(room: Room) -> None:

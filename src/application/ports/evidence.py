@@ -98,3 +98,7 @@ class Evidence(Protocol):
     async def head(self) -> Head:
         """Return how far the logs are sealed now."""
         ...
+
+    async def waiting_since(self) -> datetime | None:
+        """Return since when the oldest event that is not sealed waits for that."""
+        ...

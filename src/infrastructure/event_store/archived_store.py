@@ -15,9 +15,10 @@ from application.ports import (
     Saved,
     StreamNotFoundError,
 )
+from application.ports.refusals import UnreadableEventError
 from domain.kernel import Aggregate, Log
 from infrastructure.event_store.archives import Archive, ArchivedStream
-from infrastructure.event_store.mapper import ErasedEvent
+from infrastructure.event_store.mapper import ErasedEvent, UnreadableEvent
 from infrastructure.event_store.shelf import Shelf
 from infrastructure.event_store.store import PostgresEventStore
 from infrastructure.postgres import Database
@@ -82,14 +83,16 @@ class ArchivedEventStore(EventStore):
         while page := await self.read_stream(
             kind.log, aggregate_id, after=last, limit=PAGE
         ):
-            for recorded in page:
-                last = recorded.version
-                if (version is None or last <= version) and (
-                    at is None or recorded.at <= at
-                ):
-                    if not isinstance(recorded.event, ErasedEvent):
-                        aggregate.replay(recorded.event)
-                    aggregate.version = last
+            last = page[-1].version
+            _replay(
+                aggregate,
+                [
+                    one
+                    for one in page
+                    if (version is None or one.version <= version)
+                    and (at is None or one.at <= at)
+                ],
+            )
         if aggregate.version == 0:
             raise StreamNotFoundError(aggregate_id)
         return aggregate
@@ -138,3 +141,16 @@ class ArchivedEventStore(EventStore):
         anywhere: Sequence[Aggregate[Any]] = (),
     ) -> Saved:
         raise ReadOnlyError
+
+
+def _replay(aggregate: Aggregate[Any], page: Sequence[Recorded]) -> None:
+    """Advance as the store itself does: past what others said who were erased."""
+    for recorded in page:
+        event = recorded.event
+        if isinstance(event, UnreadableEvent):
+            raise UnreadableEventError(f"{event.event_tag}: {event.reason}")
+        if not isinstance(event, ErasedEvent):
+            aggregate.replay(event)
+        elif not aggregate.version or event.subject == aggregate.subject:
+            raise StreamNotFoundError(aggregate.id)
+        aggregate.version = recorded.version

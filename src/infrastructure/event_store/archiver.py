@@ -1,8 +1,10 @@
 """Moves finished runs, and what threads said long ago, from the log to archives."""
 
+import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable, Collection, Sequence
 from contextlib import asynccontextmanager, suppress
 from datetime import UTC, datetime
+from itertools import batched
 from typing import Any
 from uuid import UUID
 
@@ -25,6 +27,8 @@ from infrastructure.event_store.archives import (
 )
 from infrastructure.event_store.leaving import (
     NO_OWNER,
+    PAGE,
+    STREAMS,
     Candidate,
     aged_events,
     behind,
@@ -214,6 +218,7 @@ class Archiver:
         """Delete the contents that nobody reads any more, then record the archive."""
         for chunk in (await self._shelf.manifest(archive)).chunks:
             await self._forget_contents(await self._shelf.events(chunk))
+        await self._disown(archive)
         done = RunsArchived(
             partition=archive.partition,
             since=archive.since,
@@ -231,10 +236,12 @@ class Archiver:
 
     async def _forget_contents(self, events: Sequence[StoredEvent]) -> None:
         named: set[UUID] = set()
-        for recorded in await self._store.opened("runs", events):
-            for value in msgspec.structs.astuple(recorded.event):
-                if isinstance(value, ContentRef):
-                    named.add(value.id)
+        for few in batched(events, PAGE):
+            for recorded in await self._store.opened("runs", few):
+                for value in msgspec.structs.astuple(recorded.event):
+                    if isinstance(value, ContentRef):
+                        named.add(value.id)
+            await asyncio.sleep(0)  # others have work to do as well
         kept = await self._in_use(list(named))
         async with self._database.pool.connection() as connection:
             cursor = await connection.execute(
@@ -243,6 +250,14 @@ class Archiver:
             addresses = [row[0] for row in await cursor.fetchall() if row[0]]
         for address in addresses:
             await self._blobs.delete(address)
+
+    async def _disown(self, archive: Archive) -> None:
+        after = None
+        while page := await self._shelf.streams(archive, after=after, limit=STREAMS):
+            after = page[-1].stream
+            runs = {"runs": [one.stream for one in page]}
+            async with self._database.pool.connection() as connection:
+                await connection.execute(ARCHIVES["disown"], runs)
 
     def _shelved(self, manifest: Manifest, address: str) -> Archive:
         digest = self._sign(msgspec.json.encode(manifest)).hex()

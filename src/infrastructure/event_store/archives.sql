@@ -90,6 +90,10 @@ ORDER BY first_position
 -- name: records
 SELECT originator_id, notification_id, state FROM es.core_events WHERE topic = %(tag)s
 
+-- name: disown
+-- Nobody asks any more whose run it was: it is not in the log.
+DELETE FROM es.ownership WHERE resource = ANY(%(runs)s) AND kind = 'run'
+
 -- name: forget
 -- Contents that only archived events name; a message that can be read keeps its own.
 DELETE FROM es.contents AS c WHERE c.id = ANY(%(ids)s) AND c.id <> ALL(%(kept)s) RETURNING address, size

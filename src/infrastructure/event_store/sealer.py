@@ -2,6 +2,7 @@
 
 import asyncio
 import logging
+from collections.abc import Callable
 from contextlib import suppress
 from datetime import UTC, datetime
 from typing import Any
@@ -27,7 +28,8 @@ INTERVAL = 10.0
 """Seconds between looks; events wait at least one and at most two of them."""
 LARGEST = 2048
 """How many events a segment holds at most."""
-LAST_ROUND = 5.0
+STATEMENT_TIMEOUT = "300s"
+LAST_ROUND = 2.0
 """Seconds that sealing the rest may hold up a server that stops."""
 
 _NOTHING: tuple[int, int, int, None] = (0, 0, 0, None)
@@ -115,16 +117,25 @@ class Sealer:
         for log in SEGMENTS:
             if self._stopping.is_set():
                 return
-            await self._seal(connection, log, self._seen.get(log, 0))
+            await self._seal(
+                connection, log, self._seen.get(log, 0), enough=self._stopping.is_set
+            )
             self._seen[log] = await self._head(connection, log)
 
-    async def _seal(self, connection: AsyncConnection[Any], log: Log, upto: int) -> int:
+    async def _seal(
+        self,
+        connection: AsyncConnection[Any],
+        log: Log,
+        upto: int,
+        *,
+        enough: Callable[[], bool] = lambda: False,
+    ) -> int:
         statements = SEGMENTS[log]
         cursor = connection.cursor(binary=True)
         await cursor.execute(statements["last"])
         number, last, chain = await cursor.fetchone() or (0, BEGINNING, NO_CHAIN)
         sealed = 0
-        while last < upto:
+        while last < upto and not enough():
             asked = {"after": last, "upto": upto, "limit": self._largest}
             await cursor.execute(statements["next"], asked)
             count, first, last_now, entries = await cursor.fetchone() or _NOTHING
@@ -150,7 +161,8 @@ class Sealer:
         """Return the connection that holds the lock, if it is ours to have."""
         if self._connection is None:
             self._connection = await AsyncConnection.connect(self._dsn, autocommit=True)
-            await self._connection.execute(SEGMENTS["core"]["session"])
+            patience = {"statement_timeout": STATEMENT_TIMEOUT}
+            await self._connection.execute(SEGMENTS["core"]["session"], patience)
         if not self._leads:
             asked = SEGMENTS["core"]["lead"], {"key": SEALER_LOCK}
             row = await (await self._connection.execute(*asked)).fetchone()

@@ -17,7 +17,7 @@ int8send(notification_id) || uuid_send(originator_id) || int8send(originator_ver
 
 -- name: session
 SELECT set_config('search_path', 'pg_catalog', false),
-       set_config('statement_timeout', '300s', false)
+       set_config('statement_timeout', %(statement_timeout)s, false)
 
 -- name: lead
 SELECT pg_try_advisory_lock(%(key)s)
@@ -93,6 +93,12 @@ WHERE originator_id = %(stream)s AND originator_version = %(version)s
 -- name: tail
 SELECT count(*) FROM es.$log_events
 WHERE notification_id > %(after)s
+
+-- name: waiting
+-- Since when the oldest event waits for its seal.
+SELECT recorded_at FROM es.$log_events
+WHERE notification_id > coalesce((SELECT max(last_position) FROM es.segments WHERE log = '$log'), 0)
+ORDER BY notification_id LIMIT 1
 
 -- name: newest
 -- What a head is made of.

@@ -93,12 +93,22 @@ class PostgresEvidence(Evidence):
             heads = [await _newest(connection, log) for log in SEGMENTS]
         return Head(at=datetime.now(UTC), core=heads[0], runs=heads[1])
 
+    @override
+    async def waiting_since(self) -> datetime | None:
+        since: list[datetime] = []
+        async with self._connected() as connection:
+            for statements in SEGMENTS.values():
+                cursor = await connection.execute(statements["waiting"])
+                since += [at for (at,) in await cursor.fetchall()]
+        return min(since, default=None)
+
     @asynccontextmanager
     async def _connected(self) -> AsyncIterator[AsyncConnection[Any]]:
         async with await AsyncConnection.connect(
             self._dsn, autocommit=True
         ) as connection:
-            await connection.execute(SEGMENTS["core"]["session"])
+            for_ever = {"statement_timeout": "0"}
+            await connection.execute(SEGMENTS["core"]["session"], for_ever)
             # Nothing may leave for an archive between two looks.
             await connection.execute(SEGMENTS["core"]["look"], {"key": ARCHIVER_LOCK})
             yield connection
