@@ -144,6 +144,10 @@ class Events:
             raise UnknownKindError(kind)
         if version is not None and version < first.version:
             raise VersionNotFoundError(f"it begins at {first.version}")
+        if at is not None and at < first.at:
+            raise VersionNotFoundError(
+                f"it begins on {first.at:%Y-%m-%d at %H:%M:%S} UTC"
+            )
         loaded = await self._store.load(
             AGGREGATES[kind], stream, version=version, at=at
         )

@@ -7,13 +7,22 @@ import pty
 import select
 import signal
 import subprocess
-import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+import psycopg
 import pytest
 
-from tests.journeys.running import COMMAND, Running, environment, signed_in
+from infrastructure.embedded_postgres import EmbeddedPostgres
+from tests.journeys.running import (
+    COMMAND,
+    Running,
+    environment,
+    home_and_server,
+    signed_in,
+)
 
 pytestmark = [pytest.mark.server, pytest.mark.slow, pytest.mark.timeout(120)]
 
@@ -93,7 +102,7 @@ def test_what_cannot_be_meant_is_refused_in_a_line(server: Running, flow: str) -
     assert "it ends at 3" in refused(server, "show", flow, "--at", "4")
     assert "it begins at 1" in refused(server, "show", flow, "--at", "0")
     assert "A moment is like" in refused(server, "show", flow, "--at", "soon")
-    assert "no such stream" in refused(server, "show", flow, "--at", "1999-01-01")
+    assert "it begins on 20" in refused(server, "show", flow, "--at", "1999-01-01")
     assert "first four digits" in refused(server, "show", "abc")
     assert "A tag is like" in refused(server, "tail", "--tag", "renamed")
     assert "A moment is like" in refused(server, "tail", "--since", "yesterday")
@@ -161,28 +170,75 @@ def test_on_a_terminal_there_are_colours_and_short_ids(
     assert flow not in text
 
 
+class Following:
+    """Somebody who follows events in a process of its own, until Ctrl+C."""
+
+    def __init__(self, server: Running, *arguments: str) -> None:
+        self._process = subprocess.Popen(
+            [COMMAND, "events", "tail", "-f", "--json", *arguments],
+            cwd=server.home,
+            env=environment(data_dir=str(server.home / "data")),
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+        )
+        self._complaints = b""
+
+    def line(self, *, within: float) -> dict[str, Any]:
+        """Return the next event that is printed."""
+        out = self._process.stdout
+        assert out is not None
+        ready, _, _ = select.select([out], [], [], within)
+        assert ready, "nothing was heard"
+        line: dict[str, Any] = json.loads(out.readline())
+        return line
+
+    def stop(self) -> tuple[int, bytes]:
+        """Press Ctrl+C; return the exit code, and what was complained of."""
+        if self._process.poll() is None:
+            self._process.send_signal(signal.SIGINT)
+            _, self._complaints = self._process.communicate(timeout=20)
+        return self._process.returncode, self._complaints
+
+
+@contextmanager
+def following(server: Running, *arguments: str) -> Iterator[Following]:
+    follows = Following(server, *arguments)
+    try:
+        yield follows
+    finally:
+        follows.stop()
+
+
 def test_who_follows_sees_events_as_they_come(server: Running, flow: str) -> None:
-    following = subprocess.Popen(
-        [COMMAND, "events", "tail", "-n", "1", "-f", "--json", "--stream", flow],
-        cwd=server.home,
-        env=environment(data_dir=str(server.home / "data")),
-        stdin=subprocess.DEVNULL,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-    )
-    assert following.stdout is not None
-    first = json.loads(following.stdout.readline())
-    with signed_in(server, server.username, server.password) as client:
-        client.patch(f"/api/v1/flows/{flow}", json={"name": "Four"})
-        before = time.monotonic()
-        ready, _, _ = select.select([following.stdout], [], [], 20)
-        waited = time.monotonic() - before
-    assert ready, "nothing was heard"
-    second = json.loads(following.stdout.readline())
-    following.send_signal(signal.SIGINT)
-    _, complaints = following.communicate(timeout=20)
+    with following(server, "-n", "1", "--stream", flow) as follows:
+        first = follows.line(within=30)
+        with signed_in(server, server.username, server.password) as client:
+            client.patch(f"/api/v1/flows/{flow}", json={"name": "Four"})
+        second = follows.line(within=5)
+        ended = follows.stop()
 
     assert second["data"] == {"name": "Four"}
     assert second["version"] == first["version"] + 1
-    assert waited < 5
-    assert (following.returncode, complaints) == (0, b"")
+    assert ended == (0, b"")
+
+
+def test_who_follows_goes_on_when_every_connection_was_cut() -> None:
+    with home_and_server() as own, following(own, "-n", "1") as follows:
+        follows.line(within=30)
+        running = EmbeddedPostgres.running(own.home / "data")
+        assert running is not None
+        with psycopg.connect(running.dsn, autocommit=True) as connection:
+            connection.execute(
+                "SELECT pg_terminate_backend(pid) FROM pg_stat_activity"
+                " WHERE usename = current_user AND pid <> pg_backend_pid()"
+            )
+        made = own.command("users", "create", "ada")
+        assert made.returncode == 0, made.stderr
+
+        heard = follows.line(within=20)
+        code, _ = follows.stop()
+
+    assert heard["tag"] == "user.registered"
+    assert heard["data"]["username"] == "ada"
+    assert code == 0
