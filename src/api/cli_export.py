@@ -72,7 +72,7 @@ def _written(out: Path) -> Iterator[BinaryIO]:
         with unfinished.open("wb") as raw:
             os.fchmod(raw.fileno(), 0o600)
             if out.suffix == ".gz":
-                with gzip.GzipFile(out.stem, "wb", fileobj=raw) as packed:
+                with gzip.GzipFile(out.stem, "wb", 6, raw) as packed:
                     yield cast("BinaryIO", packed)
             else:
                 yield raw
