@@ -156,7 +156,7 @@ class Retention:
         stays = None
         try:
             while archive := await self._archiver.compact(
-                before=moment - SLACK, cause=cause
+                before=_month(moment), cause=cause
             ):
                 rows, size = rows + archive.events, size + archive.bytes
         except NothingMovedError as error:
@@ -186,7 +186,7 @@ class Retention:
         found = []
         try:
             if moment := before(now, self._keeping.messages):
-                found.append(await self._sayings(moment - SLACK))
+                found.append(await self._sayings(_month(moment)))
             if moment := before(now, self._keeping.runs):
                 found += [
                     Aged(
@@ -257,6 +257,11 @@ class Retention:
             if not free:
                 raise RetentionRunningError
             yield connection
+
+
+def _month(moment: datetime) -> datetime:
+    """Return when the month began, so that archives are few."""
+    return moment.replace(day=1, hour=0, minute=0, second=0, microsecond=0)
 
 
 def _said(error: psycopg.Error) -> str:

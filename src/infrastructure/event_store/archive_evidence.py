@@ -44,6 +44,7 @@ class PostgresArchivedEntries(ArchivedEntries):
         self._sign = sign
         self._shelf = Shelf(blobs)
         self._chunks: list[Chunk] = []
+        self._open: list[Chunk] = []
         self._unreadable: list[tuple[int, int]] = []
         self._read: OrderedDict[str, list[Entry]] = OrderedDict()
         self._findings: list[Finding] = []
@@ -55,17 +56,21 @@ class PostgresArchivedEntries(ArchivedEntries):
         for archive in archives:
             manifest = await self._checked(archive)
             self._chunks += manifest.chunks if manifest else []
+        self._chunks.sort(key=lambda chunk: chunk.first, reverse=True)
         return self._told()
 
     @override
     async def between(self, log: Log, after: int, upto: int) -> Sequence[Entry]:
         if log != "runs":
             return ()
+        # Segments come in order, so what was passed is never asked for again.
+        while self._chunks and self._chunks[-1].first <= upto:
+            self._open.append(self._chunks.pop())
+        self._open = [chunk for chunk in self._open if chunk.last > after]
         found: list[Entry] = []
-        for chunk in self._chunks:
-            if chunk.last > after and chunk.first <= upto:
-                entries = await self._entries(chunk)
-                found += [e for e in entries if after < e.position <= upto]
+        for chunk in self._open:
+            entries = await self._entries(chunk)
+            found += [e for e in entries if after < e.position <= upto]
         return found
 
     @override

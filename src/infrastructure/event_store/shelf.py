@@ -24,6 +24,7 @@ from infrastructure.event_store.archives import (
 from infrastructure.event_store.segments import StoredEvent
 
 _REMEMBERED = 64
+_CHUNKS = 4
 
 
 class Shelf:
@@ -36,6 +37,7 @@ class Shelf:
     def __init__(self, blobs: Blobs) -> None:
         self._blobs = blobs
         self._manifests: OrderedDict[str, Manifest] = OrderedDict()
+        self._chunks: OrderedDict[str, list[StoredEvent]] = OrderedDict()
 
     async def every(self, connection: AsyncConnection[Any]) -> list[Archive]:
         """Return all archives, the oldest first."""
@@ -92,20 +94,29 @@ class Shelf:
     ) -> list[StoredEvent]:
         """Return the first archived events after *position*, whatever the archive."""
         found: list[StoredEvent] = []
-        for archive in archives:
-            if archive.last_position <= position:
+        for archive in sorted(archives, key=lambda one: one.first_position):
+            if archive.last_position <= position or _beyond(
+                found, archive.first_position, limit=limit
+            ):
                 continue
-            here = 0
             for chunk in (await self.manifest(archive)).chunks:
-                if chunk.last <= position:
-                    continue
-                events = [e for e in await self.events(chunk) if e.position > position]
-                found += events
-                here += len(events)
-                if here >= limit:
+                if _beyond(found, chunk.first, limit=limit):
                     break
-        found.sort(key=lambda event: event.position)
-        return found[:limit]
+                if chunk.last > position:
+                    events = await self._remembered(chunk)
+                    found += [one for one in events if one.position > position]
+                    found.sort(key=lambda one: one.position)
+                    del found[limit:]
+        return found
+
+    async def _remembered(self, chunk: Chunk) -> list[StoredEvent]:
+        """Return the events of a file that the next page may begin in, too."""
+        events = self._chunks.get(chunk.address)
+        if events is None:
+            events = self._chunks[chunk.address] = await self.events(chunk)
+            if len(self._chunks) > _CHUNKS:
+                self._chunks.popitem(last=False)
+        return events
 
     async def _listed(self, archive: Archive, stream: UUID) -> ArchivedStream | None:
         if not _may_hold(archive, stream):
@@ -125,6 +136,11 @@ class Shelf:
         if not intact(address, data):
             raise ArchiveBrokenError(f"{address} is not what was written")
         return data
+
+
+def _beyond(found: Sequence[StoredEvent], first: int, *, limit: int) -> bool:
+    """Tell whether nothing from position *first* on is among the first *limit*."""
+    return len(found) >= limit and found[limit - 1].position < first
 
 
 def _may_hold(archive: Archive, stream: UUID) -> bool:

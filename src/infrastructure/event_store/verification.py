@@ -41,7 +41,11 @@ class ArchivedEntries(Protocol):
     """What archives hold of a log."""
 
     async def between(self, log: Log, after: int, upto: int) -> Sequence[Entry]:
-        """Return the entries after position *after*, up to and with *upto*."""
+        """
+        Return the entries after position *after*, up to and with *upto*.
+
+        They are asked for in the order of the log.
+        """
         ...
 
     async def begin(self) -> Sequence[Finding]:
