@@ -121,9 +121,11 @@ def library(app: Application[UUID], clients: int, seconds: int) -> Rate:
 
 
 @contextmanager
-def application(server: EmbeddedPostgres) -> Iterator[Application[UUID]]:
+def application(
+    server: EmbeddedPostgres, kind: type[Application[UUID]] = Application, **more: str
+) -> Iterator[Application[UUID]]:
     words = psycopg.conninfo.conninfo_to_dict(server.url("bench", role=ADMIN_ROLE))
-    app: Application[UUID] = Application(
+    app = kind(
         env={
             "PERSISTENCE_MODULE": "eventsourcing.postgres",
             "POSTGRES_DBNAME": "bench",
@@ -132,6 +134,7 @@ def application(server: EmbeddedPostgres) -> Iterator[Application[UUID]]:
             "POSTGRES_USER": str(words["user"]),
             "POSTGRES_PASSWORD": str(words.get("password") or ""),
             "POSTGRES_POOL_SIZE": "20",
+            **more,
         }
     )
     try:

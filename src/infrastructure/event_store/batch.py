@@ -17,7 +17,7 @@ from application.ports import (
 from application.ports.refusals import SubjectErasedError
 from domain.kernel import DomainError, Log
 from infrastructure.event_store.attachments import ATTACHING, claim_rows
-from infrastructure.event_store.command import Command, position_in
+from infrastructure.event_store.command import NOTHING_ATTACHED, Command, position_in
 from infrastructure.event_store.statements import LOCK_KEYS, SESSION, STATEMENTS
 
 type Connection = AsyncConnection[tuple[Any, ...]]
@@ -37,6 +37,7 @@ async def append(
     numbered = [(Int4(number), command) for number, command in enumerate(commands)]
     remembered = _remembered(numbered)
     rows = _rows(numbered)
+    attaching = [pair for pair in numbered if pair[1].attached is not NOTHING_ATTACHED]
     appended = None
     async with connection.pipeline():
         await connection.execute("BEGIN")
@@ -49,7 +50,7 @@ async def append(
         for statement, rows_of in ATTACHING:
             attached = [
                 (number, *row)
-                for number, command in numbered
+                for number, command in attaching
                 for row in rows_of(command.attached)
             ]
             if attached:

@@ -22,6 +22,11 @@ ROW_BYTES = 200
 """What a row weighs beside its state and metadata, roughly."""
 
 
+# UUIDs take long to hash, their numbers do not.
+type Key = tuple[int, int]
+"""A command's id, and whose it is: two people may choose the same one."""
+
+
 class MixedLogsError(Exception):
     """One save goes to one log, and each stream comes but once in it."""
 
@@ -54,14 +59,15 @@ class Command(msgspec.Struct, frozen=True, kw_only=True):
         """Name everybody with whose key something in it is sealed."""
         attached = self.attached
         every = {event.subject for part in self.parts for event in part.events}
-        every.update(content.subject for content in attached.contents)
-        every.update(secret.subject for secret in attached.secrets)
+        if attached is not NOTHING_ATTACHED:
+            every.update(content.subject for content in attached.contents)
+            every.update(secret.subject for secret in attached.secrets)
         return {subject for subject in every if subject is not None}
 
     @property
-    def key(self) -> tuple[UUID, UUID]:
+    def key(self) -> Key:
         """By what its caller can ask about it."""
-        return (self.cause.command_id, self.actor)
+        return key_of(self.cause)
 
     @property
     def empty(self) -> bool:
@@ -72,10 +78,13 @@ class Command(msgspec.Struct, frozen=True, kw_only=True):
 
     def touched(self) -> Iterator[object]:
         """Name all that it reads or writes: disjoint commands can share a batch."""
-        attached = self.attached
-        yield from (part.stream for part in self.parts)
+        for part in self.parts:
+            yield part.stream.int
         if self.cause.idempotent:
-            yield (self.cause.command_id, self.actor)
+            yield self.key
+        attached = self.attached
+        if attached is NOTHING_ATTACHED:
+            return
         for claims in (attached.claims, attached.released):
             yield from ((claim.kind, claim.key) for claim in claims)
         yield from (("owned", owned.resource) for owned in attached.owned)
@@ -101,7 +110,7 @@ def compose(
     """Encode what the aggregates recorded; what cannot be stored fails here."""
     every = (*expecting, *anywhere)
     logs = {aggregate.log for aggregate in every} or {"core"}
-    if len(logs) > 1 or len({aggregate.id for aggregate in every}) < len(every):
+    if len(logs) > 1 or len({aggregate.id.int for aggregate in every}) < len(every):
         raise MixedLogsError([type(aggregate).__name__ for aggregate in every])
     versions = [one.stored_version for one in expecting] + [None] * len(anywhere)
     parts = tuple(
@@ -110,7 +119,8 @@ def compose(
         if one.recorded
     )
     attached = attached or NOTHING_ATTACHED
-    _refuse_unwritable(attached)
+    if attached is not NOTHING_ATTACHED:
+        _refuse_unwritable(attached)
     metadata = metadata_of(cause)
     command = Command(
         log=logs.pop(),
@@ -127,9 +137,14 @@ def compose(
 
 def settle(command: Command, aggregates: Sequence[Aggregate[Any]]) -> None:
     """Tell *aggregates* which of their events are stored now."""
-    stored = {part.stream: len(part.events) for part in command.parts}
+    stored = {part.stream.int: len(part.events) for part in command.parts}
     for aggregate in aggregates:
-        aggregate.settle(stored.get(aggregate.id, 0))
+        aggregate.settle(stored.get(aggregate.id.int, 0))
+
+
+def key_of(cause: Cause) -> Key:
+    """Return by what one asks for the outcome of a command."""
+    return (cause.command_id.int, (cause.actor.user or NOBODY).int)
 
 
 def metadata_of(cause: Cause) -> bytes:
@@ -170,7 +185,9 @@ def _refuse_unwritable(attached: Attached) -> None:
 
 
 def _refuse_too_large(command: Command) -> None:
-    events = sum(len(part.events) for part in command.parts)
+    events = 0
+    for part in command.parts:
+        events += len(part.events)
     if events > MAX_COMMAND_EVENTS:
         raise CommandTooLargeError(f"{events:,} events of {MAX_COMMAND_EVENTS:,}")
     if command.size > MAX_COMMAND_BYTES:
@@ -179,7 +196,12 @@ def _refuse_too_large(command: Command) -> None:
 
 def _size(parts: tuple[Part, ...], metadata: bytes, attached: Attached) -> int:
     each = ROW_BYTES + len(metadata)
-    events = sum(len(e.state) + each for part in parts for e in part.events)
+    events = 0
+    for part in parts:
+        for event in part.events:
+            events += len(event.state) + each
+    if attached is NOTHING_ATTACHED:
+        return events
     contents = sum(len(content.sealed) + ROW_BYTES for content in attached.contents)
     secrets = sum(len(secret.sealed) + ROW_BYTES for secret in attached.secrets)
     return events + contents + secrets

@@ -1,6 +1,7 @@
 """Events on their way into the log and out of it: sealed for the person they are of."""
 
 from collections.abc import Iterable, Mapping, Sequence
+from functools import lru_cache
 from typing import Any, NamedTuple
 from uuid import UUID
 
@@ -129,8 +130,9 @@ class SealingMapper:
         if not keys:
             decode = self.mapper.decode
             aggregate.replay(*[decode(tag, of, state) for tag, of, state, *_ in rows])
-        for row in rows if keys else ():
-            event = self.decode(aggregate.id, Stored(*row[:4]), keys)
+        for tag, of, state, subject, _ in rows if keys else ():
+            stored = Stored(tag, of, state, subject)
+            event = self.decode(aggregate.id, stored, keys)
             if not isinstance(event, ErasedEvent):
                 aggregate.replay(event)
             elif not aggregate.version or event.subject == aggregate.subject:
@@ -165,9 +167,11 @@ def opened(stored: Stored, keys: Keys, *, stream: UUID) -> bytes | None:
 
 
 def _bond(stream: UUID, tag: str, schema_version: int, subject: UUID) -> bytes:
-    return b"event%b%b%d:%b" % (
-        subject.bytes,
-        stream.bytes,
-        schema_version,
-        tag.encode(),
-    )
+    return _bond_of(stream.int, tag, schema_version, subject.int)
+
+
+@lru_cache(maxsize=1024)
+def _bond_of(stream: int, tag: str, schema_version: int, subject: int) -> bytes:
+    """Return what a whole stream's events of one kind are bound to, made but once."""
+    of = UUID(int=subject).bytes + UUID(int=stream).bytes
+    return b"event%b%d:%b" % (of, schema_version, tag.encode())

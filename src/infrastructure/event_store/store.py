@@ -29,6 +29,7 @@ from domain.kernel import Aggregate, Log
 from infrastructure.event_store.command import (
     NOBODY,
     compose,
+    key_of,
     position_in,
     read_metadata,
     settle,
@@ -224,7 +225,7 @@ class PostgresEventStore(EventStore):
         return self._answer(cause, rows)
 
     async def _outcome_here(self, cause: Cause) -> Saved | None:
-        key = (cause.command_id, cause.actor.user or NOBODY)
+        key = key_of(cause)
         found: Saved | None = None
         for writer in self._writers.values():
             try:

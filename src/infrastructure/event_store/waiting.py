@@ -3,16 +3,12 @@
 import asyncio
 from collections import OrderedDict
 from collections.abc import Callable
-from uuid import UUID
 
 from application.ports import OutcomeUnknownError, Saved
-from infrastructure.event_store.command import Command
+from infrastructure.event_store.command import Command, Key
 
 REMEMBERED = 4096
 """Of how many callers who left we know what their commands came to."""
-
-type Key = tuple[UUID, UUID]
-"""A command's id and whose command it is."""
 
 
 class WithdrawnError(Exception):

@@ -6,7 +6,6 @@ from collections import deque
 from collections.abc import Callable, Sequence
 from contextlib import suppress
 from time import monotonic
-from uuid import UUID
 
 import msgspec
 import psycopg
@@ -17,7 +16,7 @@ from application.ports import OutcomeUnknownError, Position, Saved, StoreBusyErr
 from application.ports.refusals import StoreFullError
 from domain.kernel import Log
 from infrastructure.event_store import batch
-from infrastructure.event_store.command import Command
+from infrastructure.event_store.command import Command, Key
 from infrastructure.event_store.statements import SESSION
 from infrastructure.event_store.waiting import UnderWay, Waiting, WithdrawnError
 from infrastructure.patience import cut_off
@@ -114,7 +113,7 @@ class Writer:
             self._under_way.remember(waiting)
             raise
 
-    async def outcome(self, key: tuple[UUID, UUID]) -> Saved | None:
+    async def outcome(self, key: Key) -> Saved | None:
         """Tell what the commands of *key* came to here, once none is under way."""
         return await self._under_way.outcome(key)
 
