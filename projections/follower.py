@@ -66,6 +66,7 @@ class Follower:
         self._intake = Intake(projector, 0)
         self._wake = asyncio.Event()
         self._persisted_at = 0.0
+        self._generation = 0
 
     def wake(self, *_: object) -> None:
         """Look now whether there is something to do."""
@@ -106,19 +107,18 @@ class Follower:
 
     async def _note(self, error: Exception) -> None:
         """Let operators see what keeps the projection from moving."""
-        name = self.projector.name
-        served = self._leadership.served.get(name)
-        if served is None or not self._leads():
-            return
         failure = Failure(reason=reason_of(error))
         # It says so again if it goes on; without a database nobody could read it.
         with suppress(psycopg.Error, OSError):
             async with self._database.pool.connection() as connection:
-                await trouble(connection, name, served.generation, failure)
+                # Of the generation it was; nothing is said if that is not served now.
+                await trouble(
+                    connection, self.projector.name, self._generation, failure
+                )
 
     async def _lead(self) -> None:
         name = self.projector.name
-        generation = self._leadership.generation(name)
+        self._generation = generation = self._leadership.generation(name)
         writer = Writer(self._database, self.projector, generation)
         await writer.open()
         if writer.unreadable and await self._letters.retry_readable(

@@ -27,6 +27,7 @@ from projections.projector import LOGS, Projector
 from projections.refusals import (
     BrokenTablesError,
     DeadLetterNotFoundError,
+    EventGoneError,
     OlderLeaderError,
     OtherVersionError,
     UnknownProjectionError,
@@ -147,12 +148,10 @@ class DeadLetters:
 
     async def event(self, letter: DeadLetter) -> Recorded:
         """Return the event itself, in its envelope."""
-        page = await self._store.read_log(
-            letter.log, after=letter.position - 1, limit=1
-        )
-        if not page or page[0].position != letter.position:
-            raise DeadLetterNotFoundError(letter.place)
-        return page[0]
+        found = await self._parked(letter.log, letter.position)
+        if found is None:
+            raise EventGoneError(letter.place)
+        return found
 
     async def retry(self, place: Place) -> Outcome:
         """
@@ -174,16 +173,16 @@ class DeadLetters:
                     "reason": clean(reason),
                 },
             )
-            held = await self._held(connection, letter, 2)
-            behind = await _let_go(connection, letter, held[1:])
+            _, rest = await self._held(connection, letter, 1)
+            behind = await _let_go(connection, letter, rest)
         return await self._take(behind, taken=0) if behind else Outcome(taken=0)
 
     async def retry_readable(self, name: str, held: Sequence[Held]) -> int:
         """Try again what an older server could not read and this one can."""
         let_go = 0
         for one in held:
-            page = await self._store.read_log(one.log, after=one.position - 1, limit=1)
-            if not page or isinstance(page[0].event, UnreadableEvent):
+            found = await self._parked(one.log, one.position)
+            if found is not None and isinstance(found.event, UnreadableEvent):
                 continue
             place = Place(name, one.log, one.position)
             outcome = await self.retry(place)
@@ -216,17 +215,17 @@ class DeadLetters:
         """Take in *size* events from *place* on, or none; say where that leads to."""
         try:
             async with self._alone_with(place) as (connection, letter, intake):
-                held = await self._held(connection, letter, size + 1)
+                held, rest = await self._held(connection, letter, size)
                 skipped = await checkpoints.skipped(connection, letter.projection)
                 batch = [
                     recorded
-                    for recorded in held[:size]
+                    for recorded in held
                     if intake.wants(recorded)
                     and (letter.log, recorded.position) not in skipped
                 ]
                 for query, values in await intake.fold(connection, batch):
                     await connection.execute(query, values)
-                return _Step(len(batch), await _let_go(connection, letter, held[size:]))
+                return _Step(len(batch), await _let_go(connection, letter, rest))
         except Exception as error:
             if isinstance(error, DomainError) and not isinstance(
                 error, UnreadableEventError
@@ -252,21 +251,30 @@ class DeadLetters:
                 },
             )
 
+    async def _parked(self, log: Log, position: int) -> Recorded | None:
+        page = await self._store.read_log(log, after=position - 1, limit=1)
+        return page[0] if page and page[0].position == position else None
+
     async def _held(
-        self, connection: AsyncConnection[Any], letter: DeadLetter, limit: int
-    ) -> list[Recorded]:
-        """Return events of the stream from the parked one on, that were passed over."""
-        parked = await self.event(letter)
-        events = [parked]
-        if limit > 1:
-            events += await self._store.read_stream(
-                letter.log, letter.stream, after=parked.version, limit=limit - 1
-            )
+        self, connection: AsyncConnection[Any], letter: DeadLetter, size: int
+    ) -> tuple[list[Recorded], list[Recorded]]:
+        """
+        Return *size* events from the parked one on, and then what follows, if any.
+
+        Only what the checkpoint has passed was held. The parked one may be archived.
+        """
+        parked = await self._parked(letter.log, letter.position)
+        after = parked.version if parked else letter.version
+        events = await self._store.read_stream(
+            letter.log, letter.stream, after=after, limit=size
+        )
         found = await checkpoints.standing(
             connection, letter.projection, letter.generation
         )
         upto = found.positions[letter.log]
-        return [one for one in events if one.position <= upto]
+        behind = [one for one in events if one.position <= upto]
+        held = [*([parked] if parked else []), *behind[: size - 1]]
+        return held, behind[size - 1 :]
 
     @asynccontextmanager
     async def _alone_with(

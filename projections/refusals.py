@@ -47,6 +47,10 @@ class DeadLetterNotFoundError(DomainError):
     """No such event is parked; it may have been taken in or skipped meanwhile."""
 
 
+class EventGoneError(DomainError):
+    """The event is not in the log any more, for it was archived."""
+
+
 class StillPoisonError(DomainError):
     """The event could not be taken in this time either; its stream stays held."""
 

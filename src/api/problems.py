@@ -59,6 +59,7 @@ from domain.kernel import DomainError
 from projections.refusals import (
     BrokenTablesError,
     DeadLetterNotFoundError,
+    EventGoneError,
     NoRebuildError,
     NothingBeforeError,
     OlderLeaderError,
@@ -112,6 +113,7 @@ STATUS: Final[dict[type[DomainError], int]] = {
     OutcomeUnknownError: 503,
     UnknownProjectionError: 404,
     DeadLetterNotFoundError: 404,
+    EventGoneError: 404,
     RebuildRunningError: 409,
     NoRebuildError: 409,
     NothingBeforeError: 409,

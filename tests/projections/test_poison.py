@@ -7,13 +7,14 @@ from uuid import uuid4
 
 import msgspec
 import pytest
+from psycopg import AsyncConnection
 
 from application.ports import Recorded
 from domain.user.events import UserRegistered
 from infrastructure.event_store.mapper import UnreadableEvent
-from projections.letters import DeadLetters
+from projections.letters import DeadLetters, Outcome
 from projections.rebuild import rebuild, swap_back
-from projections.refusals import NothingBeforeError
+from projections.refusals import EventGoneError, NothingBeforeError
 from projections.users.projector import UsersProjector
 from projections.users.views import UserViews
 from tests.projections.journal import OTHER, OWNER, Journal
@@ -134,3 +135,27 @@ async def test_a_projection_that_fails_on_its_first_event_holds_that_stream_alon
         assert await daemon.reached(journal.position, within=5)
         assert await views.all() == {OTHER: ("a", 1)}
         assert {one.health for one in await daemon.status()} == {"level"}
+
+
+async def test_a_letter_whose_event_was_archived_can_be_let_go(
+    stored_journal: Journal,
+) -> None:
+    journal, views = stored_journal, ProbeViews(stored_journal.database.engine)
+    await journal.tell(OWNER, named("a"), renamed("poison"), renamed("b"))
+    await journal.tell(OTHER, named("poison"))
+    await journal.project(Probe())
+    owner = await AsyncConnection.connect(
+        journal.database.migration_dsn, autocommit=True
+    )
+    async with owner:
+        await owner.execute(
+            "DELETE FROM es.core_events WHERE notification_id IN (2, 4)"
+        )
+    kept = DeadLetters(journal.database, journal.store, [Probe()])
+    one, two = await kept.page()
+
+    with pytest.raises(EventGoneError):
+        await kept.event(one)
+    assert await kept.retry(one.place) == Outcome(taken=1)
+    assert await kept.skip(two.place, "It was archived.") == Outcome(taken=0)
+    assert await views.all() == {OWNER: ("b", 2)}
