@@ -88,7 +88,9 @@ class EventTable:
         return str(one)[:SHORT_ID] if self._here else str(one)
 
     def _actor(self, line: EventLine) -> str:
-        actor = line.metadata.get("actor")
+        if "actor" not in line.metadata:
+            return "unknown"
+        actor = line.metadata["actor"]
         if actor is None:
             return "system"
         return str(actor)[:SHORT_ID] if self._here else str(actor)

@@ -9,6 +9,7 @@ from psycopg.types.numeric import Int8
 from application.events import Events, UnknownKindError, line_of
 from application.ports.browsing import Wanted
 from application.ports.refusals import UnreadableEventError
+from domain.user.events import UserActivated
 from infrastructure.event_store.browse import PostgresBrowser
 from infrastructure.event_store.claims import PostgresClaims
 from infrastructure.event_store.mapper import UnknownTagError, UnreadableEvent
@@ -94,6 +95,26 @@ async def test_who_reads_the_stream_or_the_log_gets_something_in_its_place(
         assert (line.status, line.data) == ("unreadable", None)
         assert line.tag.partition(".")[0] in {"project", "rocket"}
         assert line.reason
+
+
+@pytest.mark.parametrize("metadata", [b"", b"{", b"[]", b"7", b"\xff", b"[" * 10**5])
+async def test_damaged_metadata_stops_nobody(
+    store: PostgresEventStore, database: Database, metadata: bytes
+) -> None:
+    stream = uuid4()
+    async with database.pool.connection() as connection:
+        await connection.execute(
+            "INSERT INTO es.core_events (originator_id, originator_version, topic,"
+            " schema_version, state, metadata)"
+            " VALUES (%s, 1, 'user.activated', 1, '{\"$tag\":\"user.activated\"}', %s)",
+            (stream, metadata),
+        )
+
+    [read] = await store.read_log("core")
+
+    assert (read.stream, read.event) == (stream, UserActivated())
+    assert read.metadata.keys() == {"unreadable"}
+    assert line_of(read).metadata == read.metadata
 
 
 async def test_its_state_is_refused_in_a_sentence(

@@ -22,6 +22,8 @@ ROW_BYTES = 200
 """What a row weighs beside its state and metadata, roughly."""
 
 
+_METADATA = msgspec.json.Decoder(dict[str, Any])
+
 # UUIDs take long to hash, their numbers do not.
 type Key = tuple[int, int]
 """A command's id, and whose it is: two people may choose the same one."""
@@ -165,9 +167,16 @@ def metadata_of(cause: Cause) -> bytes:
 
 
 def read_metadata(metadata: bytes) -> Mapping[str, Any]:
-    """Return *metadata* as its reader sees it: a mapping of plain JSON values."""
-    decoded: dict[str, Any] = msgspec.json.decode(metadata)
-    return decoded
+    """
+    Return *metadata* as its reader sees it: a mapping of plain JSON values.
+
+    Where it was damaged, all it says is why it is ``unreadable``: no reader of the
+    log may fall over that.
+    """
+    try:
+        return _METADATA.decode(metadata)
+    except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError) as error:
+        return {"unreadable": str(error)}
 
 
 def position_in(log: Log, position: int) -> Position:
