@@ -21,6 +21,7 @@ COMMANDS = {
     "retention": "api.cli_retention",
     "projections": "api.cli_projections",
     "users": "api.cli_users",
+    "keys": "api.cli_keys",
     "doctor": "api.cli_doctor",
 }
 

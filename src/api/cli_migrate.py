@@ -5,14 +5,33 @@ from pathlib import Path
 
 import click
 
-from api.cli_output import console
+from api.cli_output import as_json, console, json_option
 from api.cli_settings import chosen, data_dir_option
-from api.composition import migrate_database
+from api.composition import finish_migration, migrate_database
 
 
 @click.command()
+@click.option(
+    "--finish",
+    is_flag=True,
+    help="No older server runs any more: use what they would not understand.",
+)
 @data_dir_option
-def migrate(*, data_dir: Path | None) -> None:
+@json_option
+def migrate(*, finish: bool, data_dir: Path | None, as_json_lines: bool) -> None:
     """Bring the database's tables up to date, as every start does."""
-    asyncio.run(migrate_database(chosen(data_dir=data_dir)))
+    settings = chosen(data_dir=data_dir)
+    if not finish:
+        asyncio.run(migrate_database(settings))
+        begun: list[str] = []
+    else:
+        begun = asyncio.run(finish_migration(settings))
+    if as_json_lines:
+        as_json({"begun": begun})
+        return
     console().print("The tables are up to date.")
+    if "sealed_states" in begun:
+        console().print(
+            "From now on, events are sealed for the people they belong to. Those "
+            "stored before stay as they are: see docs/explanation/erasure.md."
+        )

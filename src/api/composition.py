@@ -37,10 +37,11 @@ from infrastructure.blobs.local import LocalBlobs
 from infrastructure.blobs.s3 import S3Blobs
 from infrastructure.embedded_postgres import EmbeddedPostgres
 from infrastructure.event_store.listener import Listener
-from infrastructure.event_store.migrate import migrate
+from infrastructure.event_store.migrate import finish, migrate
 from infrastructure.event_store.sealer import Sealer
 from infrastructure.event_store.store import LOGS, PostgresEventStore
-from infrastructure.keyring import Keyring
+from infrastructure.installation_keys import keyring_in
+from infrastructure.master_secrets import MasterSecrets
 from infrastructure.postgres import Database
 from infrastructure.secrets import PostgresContents, PostgresVault
 from infrastructure.settings import Settings
@@ -60,6 +61,7 @@ __all__ = [
     "FirstStart",
     "World",
     "compose",
+    "finish_migration",
     "listening",
     "migrate_database",
     "open_world",
@@ -161,6 +163,13 @@ async def migrate_database(settings: Settings) -> None:
         await _migrate(addresses)
 
 
+async def finish_migration(settings: Settings) -> list[str]:
+    """Begin with what no older server would understand; return what that is."""
+    async with _addresses(settings, serving=False) as addresses:
+        await _migrate(addresses)
+        return await finish(addresses.migration_dsn)
+
+
 class _Addresses(NamedTuple):
     dsn: str
     migration_dsn: str
@@ -204,7 +213,7 @@ def _unreachable(error: Exception) -> CannotStartError:
 @asynccontextmanager
 async def _world(settings: Settings, *, serving: bool) -> AsyncIterator[World]:
     async with AsyncExitStack() as stack:
-        keyring = Keyring.of(settings)
+        secrets = MasterSecrets.of(settings)
         addresses = await stack.enter_async_context(
             _addresses(settings, serving=serving)
         )
@@ -216,8 +225,8 @@ async def _world(settings: Settings, *, serving: bool) -> AsyncIterator[World]:
         except (PoolTimeout, psycopg.OperationalError) as error:
             raise _unreachable(error) from error
         stack.push_async_callback(database.close)
+        keyring = await keyring_in(database, secrets)
         keys = PostgresSubjectKeys(database, keyring)
-        await keys.check()
         blobs = await _blobs(settings, stack)
         store = PostgresEventStore(database, keys)
         await store.start()

@@ -14,6 +14,7 @@ from application.editing import Editing, Served
 from application.erasure import Erasure
 from application.events import Events
 from application.flows import Flows, NewFlow, from_file
+from application.keys import Keys
 from application.messages import Messages
 from application.permissions import Permissions
 from application.ports import (
@@ -50,6 +51,7 @@ from infrastructure.event_store.ownership import PostgresOwnership
 from infrastructure.event_store.remains import PostgresEstate
 from infrastructure.event_store.store import PostgresEventStore
 from infrastructure.event_store.verification import PostgresEvidence
+from infrastructure.installation_keys import PostgresWrapping
 from infrastructure.keyring import Keyring
 from infrastructure.postgres import Database
 from infrastructure.secrets import PostgresContents, PostgresVault
@@ -99,6 +101,7 @@ class World(msgspec.Struct, frozen=True, kw_only=True):
     upkeep: Upkeep
     archived: ArchivedEventStore
     retention: Retention
+    keys: Keys
     signals: Signals
     subject_keys: PostgresSubjectKeys
 
@@ -173,6 +176,7 @@ def wired(means: Means) -> World:
         starters=starters,
         permissions=Permissions(ports.ownership),
         upkeep=upkeep,
+        keys=Keys(means.store, PostgresWrapping(database, keyring.secrets)),
         signals=means.signals,
         subject_keys=means.keys,
         **ports._asdict(),

@@ -1,55 +1,72 @@
-"""The keys of an installation: one secret, and what is derived from it."""
+"""The keys of an installation: a secret that wraps, and a key for each other use."""
 
 import hmac
 import os
-import secrets
+from collections.abc import Mapping
 from hashlib import sha256
-from pathlib import Path
-from typing import override
+from typing import Final, override
 from uuid import UUID
 
 from cryptography.exceptions import InvalidTag
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
-from cryptography.hazmat.primitives.hashes import SHA256
-from cryptography.hazmat.primitives.kdf.hkdf import HKDF
 
-from infrastructure.data_directory import make_directory, unusable, write_private
+from infrastructure.master_secrets import (
+    KEY_BYTES,
+    NONCE_BYTES,
+    MasterSecrets,
+    SealBrokenError,
+    WrongKeyError,
+)
 from infrastructure.settings import Settings
-from infrastructure.starting import CannotStartError
 
-KEY_BYTES = 32
-_NONCE_BYTES, _MARK_BYTES = 12, 4
-_FORMAT = b"\x01"
+__all__ = [
+    "KEY_BYTES",
+    "USES",
+    "DataKey",
+    "Keyring",
+    "SealBrokenError",
+    "WrongKeyError",
+]
 
-
-class WrongKeyError(CannotStartError):
-    """The database was sealed with another installation key."""
-
-
-class SealBrokenError(Exception):
-    """Sealed bytes were changed, or belong elsewhere."""
+USES: Final = ("digest", "bearer-hash", "history", "jwt")
+"""What keys are for that must stay what they are when the secret changes."""
+_MARK_BYTES: Final = 4
+_FORMAT: Final = b"\x01"
+_HEAD_BYTES: Final = len(_FORMAT) + _MARK_BYTES
+_REST: Final = _HEAD_BYTES + NONCE_BYTES
 
 
 class Keyring:
     """
-    The keys of this installation, each derived from one secret for one use.
+    The keys of this installation, one for each use.
 
-    Whoever has the secret can read everything; without it nothing can be read.
+    Whoever has the secret and the database can read everything; without the secret
+    nothing can be read. As long as the database was not asked for the other keys,
+    they are those that the secret stands for by itself.
     """
 
-    def __init__(self, secret: str) -> None:
-        self._secret = secret.encode()
-        self._digesting = self._derived("digest")
-        self._hashing = self._derived("bearer-hash")
-        self._witnessing = self._derived("history")
-        self._wrapping = AESGCM(self._derived("wrap"))
-        self.signing = self._derived("jwt")
-        self.id = sha256(self._derived("id")).hexdigest()[:16]
+    def __init__(
+        self, secrets: MasterSecrets | str, uses: Mapping[str, bytes] | None = None
+    ) -> None:
+        if isinstance(secrets, str):
+            alone = [secrets]
+            secrets = MasterSecrets(lambda: alone)
+        self.secrets = secrets
+        kept = uses or {use: secrets.derived(use, key_id=secrets.id) for use in USES}
+        self._digesting = kept["digest"]
+        self._hashing = kept["bearer-hash"]
+        self._witnessing = kept["history"]
+        self.signing = kept["jwt"]
 
     @classmethod
     def of(cls, settings: Settings) -> "Keyring":
         """Take the secret from *settings*, or from a file made at the first start."""
-        return cls(settings.secret_key or _kept_secret(settings.data_path))
+        return cls(MasterSecrets.of(settings))
+
+    @property
+    def id(self) -> str:
+        """The name of the secret that wraps now."""
+        return self.secrets.id
 
     def digest(self, data: bytes) -> str:
         """Return a hash of *data* that tells nothing to those without the key."""
@@ -66,41 +83,19 @@ class Keyring:
 
     def wrap(self, subject: UUID, key: bytes) -> bytes:
         """Encrypt a subject's data key."""
-        nonce = os.urandom(_NONCE_BYTES)
-        return nonce + self._wrapping.encrypt(nonce, key, subject.bytes)
+        return self.secrets.wrap(key, bound_to=subject.bytes)
 
-    def unwrap(self, subject: UUID, wrapped: bytes) -> bytes:
-        """Decrypt a subject's data key, or raise `SealBrokenError`."""
-        try:
-            return self._wrapping.decrypt(
-                wrapped[:_NONCE_BYTES], wrapped[_NONCE_BYTES:], subject.bytes
-            )
-        except InvalidTag as error:
-            raise SealBrokenError(f"the data key of {subject}") from error
-
-    def _derived(self, use: str) -> bytes:
-        kdf = HKDF(
-            SHA256(), KEY_BYTES, salt=None, info=b"langbuilder/1/" + use.encode()
+    def unwrap(
+        self, subject: UUID, wrapped: bytes, *, key_id: str | None = None
+    ) -> bytes:
+        """Decrypt a data key, or raise `SealBrokenError` or `WrongKeyError`."""
+        return self.secrets.unwrap(
+            wrapped, bound_to=subject.bytes, key_id=key_id or self.id
         )
-        return kdf.derive(self._secret)
 
     @override
     def __repr__(self) -> str:
         return f"<Keyring {self.id}>"
-
-
-def _kept_secret(data_dir: Path) -> str:
-    path = data_dir / "secret_key"
-    make_directory(data_dir)
-    try:
-        if not path.exists():
-            write_private(path, secrets.token_urlsafe(48).encode(), replace=False)
-        secret = path.read_text().strip()
-    except OSError as error:
-        raise unusable(data_dir, error) from error
-    if not secret:
-        raise WrongKeyError(f"The file {path} is empty; put the secret key back.")
-    return secret
 
 
 class DataKey:
@@ -108,26 +103,23 @@ class DataKey:
 
     def __init__(self, key: bytes) -> None:
         self._cipher = AESGCM(key)
-        self.mark = sha256(b"mark" + key).digest()[:_MARK_BYTES]
+        self._head = _FORMAT + sha256(b"mark" + key).digest()[:_MARK_BYTES]
 
     def seal(self, data: bytes, *, bound_to: bytes) -> bytes:
         """Encrypt *data*; it opens only together with *bound_to*."""
-        nonce = os.urandom(_NONCE_BYTES)
+        nonce = os.urandom(NONCE_BYTES)
         sealed = self._cipher.encrypt(nonce, data, bound_to)
-        return b"".join((_FORMAT, self.mark, nonce, sealed))
+        return b"".join((self._head, nonce, sealed))
 
     def open(self, sealed: bytes, *, bound_to: bytes) -> bytes | None:
         """Decrypt, or return None if an earlier, destroyed key had sealed this."""
-        if not sealed.startswith(_FORMAT):
+        if sealed[:_HEAD_BYTES] != self._head:
+            if sealed.startswith(_FORMAT):
+                return None
             raise SealBrokenError("an unknown format")
-        start = len(_FORMAT) + _MARK_BYTES
-        if sealed[len(_FORMAT) : start] != self.mark:
-            return None
-        nonce, rest = (
-            sealed[start : start + _NONCE_BYTES],
-            sealed[start + _NONCE_BYTES :],
-        )
         try:
-            return self._cipher.decrypt(nonce, rest, bound_to)
+            return self._cipher.decrypt(
+                sealed[_HEAD_BYTES:_REST], sealed[_REST:], bound_to
+            )
         except InvalidTag as error:
             raise SealBrokenError("the bytes are not what was sealed") from error

@@ -11,7 +11,8 @@ from msgspec import Meta
 MEGABYTE = 1024 * 1024
 NOT_SHOWN = {
     *("database_url", "migration_url", "redis_url"),
-    *("secret_key", "superuser_password", "s3_access_key", "s3_secret_key"),
+    *("secret_key", "previous_secret_key", "superuser_password"),
+    *("s3_access_key", "s3_secret_key"),
 }
 
 
@@ -119,6 +120,15 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
             "the output of: openssl rand -base64 48",
         ),
     ] = None
+    previous_secret_key: Annotated[
+        tuple[str, ...],
+        says(
+            "Other installation keys that may have wrapped something, separated by "
+            "commas: every server must know them while `langbuilder keys rotate` "
+            "changes from one to another.",
+            "the LANGBUILDER_SECRET_KEY before",
+        ),
+    ] = ()
     superuser: Annotated[str, says("Name of the first user.")] = "langbuilder"
     superuser_password: Annotated[
         str | None,

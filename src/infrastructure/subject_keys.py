@@ -7,10 +7,8 @@ from collections.abc import Collection, Mapping
 from typing import Final, Protocol, override
 from uuid import UUID
 
-from psycopg.rows import scalar_row
-
 from application.ports.refusals import SubjectErasedError
-from infrastructure.keyring import KEY_BYTES, DataKey, Keyring, WrongKeyError
+from infrastructure.keyring import KEY_BYTES, DataKey, Keyring
 from infrastructure.postgres import Database
 
 _REMEMBERED: Final = 10_000
@@ -58,29 +56,12 @@ class PostgresSubjectKeys(SubjectKeys):
     _READ = (
         "SELECT subject, wrapped, key_id FROM es.subject_keys WHERE subject = ANY(%s)"
     )
-    _OTHERS = """
-        SELECT key_id FROM es.subject_keys WHERE key_id <> %s AND wrapped <> '' LIMIT 1
-    """
 
     def __init__(self, database: Database, keyring: Keyring) -> None:
         self._database = database
         self._keyring = keyring
         self._unwrapped: OrderedDict[bytes, DataKey] = OrderedDict()
         self._current: OrderedDict[UUID, tuple[float, DataKey | None]] = OrderedDict()
-
-    async def check(self) -> None:
-        """Raise `WrongKeyError` if keys here were wrapped by another secret."""
-        async with (
-            self._database.pool.connection() as connection,
-            connection.cursor(row_factory=scalar_row) as cursor,
-        ):
-            await cursor.execute(self._OTHERS, [self._keyring.id])
-            if await cursor.fetchone() is not None:
-                raise WrongKeyError(
-                    "The database was sealed with another LANGBUILDER_SECRET_KEY (or "
-                    "file secret_key in the data directory) than the one given now; "
-                    "start with that one."
-                )
 
     @override
     def known(self, subject: UUID) -> DataKey | None:
@@ -119,9 +100,7 @@ class PostgresSubjectKeys(SubjectKeys):
         """Return the key that a row of ``es.subject_keys`` holds."""
         if key := self._unwrapped.get(wrapped):
             return key
-        if key_id != self._keyring.id:
-            raise WrongKeyError(f"Another key than ours wrapped the one of {subject}.")
-        key = DataKey(self._keyring.unwrap(subject, wrapped))
+        key = DataKey(self._keyring.unwrap(subject, wrapped, key_id=key_id))
         _remember(self._unwrapped, wrapped, key)
         return key
 

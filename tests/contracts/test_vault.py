@@ -13,6 +13,7 @@ from application.ports.refusals import SubjectErasedError
 from infrastructure.blobs.local import LocalBlobs
 from infrastructure.event_store.memory import MemoryEventStore
 from infrastructure.event_store.remains import PostgresEstate
+from infrastructure.installation_keys import keyring_in
 from infrastructure.keyring import Keyring, SealBrokenError, WrongKeyError
 from infrastructure.postgres import Database
 from infrastructure.secrets import (
@@ -202,12 +203,20 @@ async def test_another_server_opens_what_this_one_sealed(
 async def test_with_another_installation_key_the_start_is_refused(
     database: Database, contents: PostgresContents
 ) -> None:
-    await PostgresSubjectKeys(database, KEYRING).check()
+    keys = await keyring_in(database, KEYRING.secrets)
     await contents.seal(ANNA, b"hello")
-    await PostgresSubjectKeys(database, KEYRING).check()
+    assert (await keyring_in(database, KEYRING.secrets)).id == keys.id
 
-    with pytest.raises(WrongKeyError, match="LANGBUILDER_SECRET_KEY"):
-        await PostgresSubjectKeys(database, Keyring("another")).check()
+    another = Keyring("another").secrets
+    with pytest.raises(WrongKeyError) as refused:
+        await keyring_in(database, another)
+
+    # One line, which says what was sealed with and what was given, and no secret.
+    said = str(refused.value)
+    assert KEYRING.id in said
+    assert another.id in said
+    assert "\n" not in said
+    assert "another" not in said
 
 
 @pytest.mark.server

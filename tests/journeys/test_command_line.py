@@ -17,13 +17,10 @@ from tests.servers import directory_for_servers
 pytestmark = [pytest.mark.server, pytest.mark.slow, pytest.mark.timeout(120)]
 
 COMMANDS = (
-    "archives",
-    "retention",
-    "doctor",
-    "events",
-    "migrate",
-    "projections",
+COMMANDS = (
+    *("archives", "doctor", "events", "keys", "migrate", "projections", "retention"),
     "run",
+)
     "users",
 )
 

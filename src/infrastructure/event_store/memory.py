@@ -40,7 +40,7 @@ from infrastructure.event_store.command import (
     settle,
 )
 from infrastructure.event_store.mapper import MsgspecMapper
-from infrastructure.event_store.sealing import SealingMapper, Stored
+from infrastructure.event_store.sealing import SealingMapper, Stored, replayable
 from infrastructure.subject_keys import MemorySubjectKeys
 
 TAKEN_LIMIT = 10_000
@@ -174,7 +174,7 @@ class MemoryEventStore(EventStore):
         if not rows:
             raise StreamNotFoundError(aggregate_id)
         aggregate = kind(aggregate_id)
-        rows_of = [(*row.encoded, row.version) for row in rows]
+        rows_of = [replayable(row.encoded, row.version) for row in rows]
         if not await self._mapper.replay(aggregate, rows_of):
             raise StreamNotFoundError(aggregate_id)
         return aggregate

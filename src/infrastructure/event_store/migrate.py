@@ -8,10 +8,10 @@ from alembic import command
 from alembic.config import Config
 from alembic.runtime.migration import MigrationContext
 from alembic.script import ScriptDirectory
-from psycopg import sql
+from psycopg import AsyncConnection, sql
 from sqlalchemy import Connection, create_engine, pool, text
 
-from infrastructure.postgres import sqlalchemy_url
+from infrastructure.postgres import connection_string, sqlalchemy_url
 
 logger = logging.getLogger(__name__)
 
@@ -20,6 +20,8 @@ MIGRATION_LOCK = 0x6C62_6D69
 MONTHS_AHEAD = 12
 """How many monthly partitions of the runs log are made before they are needed."""
 LOCK_TIMEOUT = "60s"
+FEATURES = ("sealed_states",)
+"""What an upgraded database begins with only when its operator says so."""
 
 
 async def migrate(dsn: str, *, app_role: str | None = None) -> None:
@@ -29,6 +31,24 @@ async def migrate(dsn: str, *, app_role: str | None = None) -> None:
     Grant *app_role* what a server needs, where it is not the owner itself.
     """
     await asyncio.to_thread(_migrate, dsn, app_role)
+
+
+async def finish(dsn: str) -> list[str]:
+    """
+    Let servers use what older ones would not understand; return what is new.
+
+    To be called once no older server runs on the database of *dsn* any more, whose
+    owner *dsn* must name. Servers that run follow within a minute.
+    """
+    async with await AsyncConnection.connect(
+        connection_string(dsn), autocommit=True
+    ) as connection:
+        begun = await connection.execute(
+            "INSERT INTO es.features (name) SELECT unnest(%s::text[])"
+            " ON CONFLICT (name) DO NOTHING RETURNING name",
+            [list(FEATURES)],
+        )
+        return [name async for (name,) in begun]
 
 
 def _migrate(dsn: str, app_role: str | None) -> None:

@@ -123,55 +123,97 @@ class SealingMapper:
         """
         Advance *aggregate* past what is stored; tell whether it is still anybody's.
 
-        *rows* are the fields of `Stored` and a version each. What somebody else said
-        in its stream and was erased is passed over.
+        *rows* are the fields of `Stored`, the subject as bytes, and a version each.
+        What somebody else said in its stream and was erased is passed over.
         """
-        keys = await self.keys_to_open({row[3] for row in rows})
-        if not keys:
-            decode = self.mapper.decode
-            aggregate.replay(*[decode(tag, of, state) for tag, of, state, *_ in rows])
-        for tag, of, state, subject, _ in rows if keys else ():
-            stored = Stored(tag, of, state, subject)
-            event = self.decode(aggregate.id, stored, keys)
-            if not isinstance(event, ErasedEvent):
-                aggregate.replay(event)
-            elif not aggregate.version or event.subject == aggregate.subject:
+        subjects = {row[3] for row in rows}
+        keys = await self.keys_to_open(UUID(bytes=one) for one in subjects if one)
+        decode, opener = self.mapper.decode, _Opener(aggregate.id, keys)
+        events: list[Event] = []
+        for tag, of, state, subject, _ in rows:
+            plain = state if subject is None else opener.state(tag, of, state, subject)
+            if plain is not None:
+                events.append(decode(tag, of, plain))
+            elif not events and not aggregate.version:
                 return False
+            else:
+                aggregate.replay(*events)
+                events.clear()
+                if subject == getattr(aggregate.subject, "bytes", None):
+                    return False
+        aggregate.replay(*events)
         aggregate.version = rows[-1][4]  # a stream may have lost some
         return True
 
 
+class _Opener:
+    """
+    Opens the states of one stream.
+
+    It finds the key once for as long as the subject, given as bytes, stays the same.
+    """
+
+    def __init__(self, stream: UUID, keys: Keys) -> None:
+        self._stream = stream
+        self._keys = keys
+        self._last: bytes | None = None
+        self._key: DataKey | None = None
+        self._bonds: dict[tuple[str, int], bytes] = {}
+
+    def state(
+        self, tag: str, schema_version: int, state: bytes, subject: bytes
+    ) -> bytes | None:
+        """Return the plain state, None of the erased, or `UnreadableEventError`."""
+        if subject != self._last:
+            self._key = _key_of(UUID(bytes=subject), self._keys, tag)
+            self._last, self._bonds = subject, {}
+        if (key := self._key) is None:
+            return None
+        of = (tag, schema_version)
+        bond = self._bonds.get(of)
+        if bond is None:
+            bond = self._bonds[of] = _bond(self._stream, tag, schema_version, subject)
+        try:
+            return key.open(state, bound_to=bond)
+        except SealBrokenError as broken:
+            raise UnreadableEventError(f"{tag}: {broken}") from broken
+
+
+def replayable(stored: Stored, version: int) -> tuple[Any, ...]:
+    """Return *stored* as a row that `SealingMapper.replay` takes."""
+    tag, schema_version, state, subject = stored
+    return tag, schema_version, state, subject and subject.bytes, version
+
+
 def sealed(plain: Stored, key: DataKey, *, stream: UUID, subject: UUID) -> Stored:
     """Return *plain* as it is stored for *subject*."""
-    bond = _bond(stream, plain.tag, plain.schema_version, subject)
+    bond = _bond(stream, plain.tag, plain.schema_version, subject.bytes)
     state = key.seal(plain.state, bound_to=bond)
     return Stored(plain.tag, plain.schema_version, state, subject)
 
 
 def opened(stored: Stored, keys: Keys, *, stream: UUID) -> bytes | None:
     """Return the plain state, None of the erased, or raise `UnreadableEventError`."""
-    if (subject := stored.subject) is None:
-        return stored.state
+    tag, schema_version, state, subject = stored
+    if subject is None:
+        return state
+    return _Opener(stream, keys).state(tag, schema_version, state, subject.bytes)
+
+
+def _key_of(subject: UUID, keys: Keys, tag: str) -> DataKey | None:
     try:
-        key = keys[subject]
+        return keys[subject]
     except KeyError:
         # Not erased, for that leaves a mark: whoever reads must not pass it over.
-        raise UnreadableEventError(f"{stored.tag}: no key of {subject}") from None
-    if key is None:
-        return None
-    bond = _bond(stream, stored.tag, stored.schema_version, subject)
-    try:
-        return key.open(stored.state, bound_to=bond)
-    except SealBrokenError as broken:
-        raise UnreadableEventError(f"{stored.tag}: {broken}") from broken
+        raise UnreadableEventError(f"{tag}: no key of {subject}") from None
 
 
-def _bond(stream: UUID, tag: str, schema_version: int, subject: UUID) -> bytes:
-    return _bond_of(stream.int, tag, schema_version, subject.int)
+def _bond(stream: UUID, tag: str, schema_version: int, subject: bytes) -> bytes:
+    return _bond_of(stream.int, tag, schema_version, subject)
 
 
 @lru_cache(maxsize=1024)
-def _bond_of(stream: int, tag: str, schema_version: int, subject: int) -> bytes:
+def _bond_of(stream: int, tag: str, schema_version: int, subject: bytes) -> bytes:
     """Return what a whole stream's events of one kind are bound to, made but once."""
-    of = UUID(int=subject).bytes + UUID(int=stream).bytes
+    of = subject + UUID(int=stream).bytes
     return b"event%b%d:%b" % (of, schema_version, tag.encode())
