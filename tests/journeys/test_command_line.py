@@ -17,11 +17,8 @@ from tests.servers import directory_for_servers
 pytestmark = [pytest.mark.server, pytest.mark.slow, pytest.mark.timeout(120)]
 
 COMMANDS = (
-COMMANDS = (
     *("archives", "doctor", "events", "keys", "migrate", "projections", "retention"),
-    "run",
-)
-    "users",
+    *("run", "users"),
 )
 
 

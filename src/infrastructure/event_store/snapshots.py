@@ -128,7 +128,8 @@ class Snapshots:
     async def _restore(
         self, aggregate: Aggregate[Any], shape: Shape, row: TupleRow
     ) -> None:
-        _, schema, state, subject, version = row
+        _, schema, state, subject_bytes, version = row
+        subject = UUID(bytes=subject_bytes)
         assert self._keys is not None  # noqa: S101 - or it would have no shape here
         keys = await self._keys.of_each([subject])
         stored = Stored(_tag(shape, version), schema, state, subject)

@@ -2,17 +2,17 @@
 
 -- name: resume
 -- The newest snapshot of a stream up to a version, if there is one of this shape, and the
--- events after it, in one round trip. A snapshot's row has no tag.
+-- events after it, in one round trip. A snapshot's row has no tag; subjects are bytes, as in replay.
 WITH snapshot AS (
     SELECT state, subject, originator_version FROM es.snapshots
     WHERE originator_id = %(stream)s AND originator_version <= %(upto)s
         AND topic = %(topic)s AND schema_version = %(schema)s AND subject IS NOT NULL
     ORDER BY originator_version DESC LIMIT 1
 )
-SELECT NULL AS topic, %(schema)s::smallint AS schema_version, state, subject, originator_version
+SELECT NULL AS topic, %(schema)s::smallint AS schema_version, state, uuid_send(subject) AS subject, originator_version
 FROM snapshot
 UNION ALL (
-    SELECT topic, schema_version, state, subject, originator_version FROM es.$log_events
+    SELECT topic, schema_version, state, uuid_send(subject), originator_version FROM es.$log_events
     WHERE originator_id = %(stream)s AND originator_version <= %(upto)s
         AND originator_version > coalesce((SELECT originator_version FROM snapshot), 0)
     ORDER BY originator_version LIMIT %(limit)s
