@@ -197,13 +197,14 @@ class DeadLetters:
         return projector
 
     async def _take(self, place: Place, *, taken: int) -> Outcome:
-        at, size = place, 1
+        # All at once, if it goes in: nobody sees a thing that a later event removes.
+        at, size = place, STEP
         while True:
             try:
                 step = await self._step(at, size)
             except _NotTakenError as error:
                 if size > 1:
-                    size = max(1, size // 4)
+                    size = 1
                     continue
                 return Outcome(taken=taken, stuck=at.position, reason=error.reason)
             taken += step.taken

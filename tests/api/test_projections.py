@@ -74,10 +74,10 @@ async def disliked(application: Application, name: str) -> AsyncIterator[None]:
 
 
 async def parked(root: Person, ada: Person, name: str) -> dict[str, Any]:
-    """Make a project of a name that is disliked, rename it, and return its letter."""
+    """Make a project of a name that is disliked, describe it, and return its letter."""
     made = (await ada.post("/api/v1/projects/", json={"name": name})).json()
     stream = made["id"]
-    await ada.patch(f"/api/v1/projects/{stream}", json={"name": f"{name} again"})
+    await ada.patch(f"/api/v1/projects/{stream}", json={"description": "later"})
     async with asyncio.timeout(10):
         while True:
             page = (await root.get(f"{ADMIN}/dead-letters")).json()
@@ -167,7 +167,9 @@ async def test_a_parked_event_is_shown_and_taken_in(
     assert isinstance(event, DeadLetterRetried)
     assert event.position == letter["position"]
     mine = (await ada.get("/api/v1/projects/")).json()
-    assert "disliked again" in {project["name"] for project in mine}
+    assert ("disliked", "later") in {
+        (project["name"], project["description"]) for project in mine
+    }
     gone = await root.post(f"{path}/retry")
     assert gone.status_code == 404
 
