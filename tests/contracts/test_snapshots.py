@@ -15,10 +15,13 @@ from domain.flow.events import FlowEvent
 from domain.flow.flow import Flow
 from domain.kernel import DomainError
 from domain.project.project import Project
+from infrastructure.blobs.local import LocalBlobs
 from infrastructure.event_store import snapshots
+from infrastructure.event_store.remains import PostgresEstate
 from infrastructure.event_store.snapshots import THRESHOLD
 from infrastructure.event_store.store import PostgresEventStore
 from infrastructure.postgres import Database
+from infrastructure.settings import Settings
 from infrastructure.subject_keys import PostgresSubjectKeys
 from tests.contracts.event_stores import KEYRING, because
 from tests.golden.snapshots import story_of
@@ -58,8 +61,8 @@ async def whole(
         await store.stop()
 
 
-def flow_of(events: int) -> Flow:
-    flow = Flow.create(uuid4(), owner=OWNER, project=uuid4(), name="0")
+def flow_of(events: int, *, owner: UUID = OWNER) -> Flow:
+    flow = Flow.create(uuid4(), owner=owner, project=uuid4(), name="0")
     for number in range(1, events):
         flow.rename(str(number))
     return flow
@@ -272,6 +275,30 @@ async def test_somebody_erased_is_not_found_through_one_and_gets_none(
     await idle(store)
 
     assert await rows(database) == [(flow, 1)]
+
+
+async def test_an_erasure_removes_them_and_no_late_one_comes_after_it(
+    store: PostgresEventStore,
+    database: Database,
+    keys: PostgresSubjectKeys,
+    settings: Settings,
+) -> None:
+    flow, kept = await stored(store, 3), flow_of(3, owner=uuid4())
+    await store.save(kept, cause=because())
+    for one in (flow, kept.id):
+        await store._snapshots.take(Flow, one)
+    elsewhere = PostgresSubjectKeys(database, KEYRING)
+    estate = PostgresEstate(
+        database, elsewhere, LocalBlobs(settings.data_path / "blobs")
+    )
+
+    await estate.close(OWNER)
+    gone = await estate.clear(OWNER)
+
+    assert gone["snapshots"] == 1
+    assert keys.known(OWNER) is not None  # this process has not heard of it yet
+    assert await store._snapshots.take(Flow, flow) is None
+    assert await rows(database) == [(kept.id, 3)]
 
 
 async def test_what_cannot_be_taken_keeps_nobody_else_from_theirs(

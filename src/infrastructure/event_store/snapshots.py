@@ -114,7 +114,7 @@ class Snapshots:
         key = self._keys.known(subject) or await self._keys.of(subject)
         state = msgspec.json.encode(shape.taken(aggregate))
         plain = Stored(_tag(shape, aggregate.version), shape.schema, state)
-        await self._ask(
+        kept = await self._ask(
             STATEMENTS[kind.log]["keep"],
             stream=stream,
             version=aggregate.version,
@@ -123,7 +123,7 @@ class Snapshots:
             state=sealed(plain, key, stream=stream, subject=subject).state,
             subject=subject,
         )
-        return aggregate.version
+        return aggregate.version if kept else None
 
     async def _restore(
         self, aggregate: Aggregate[Any], shape: Shape, row: TupleRow

@@ -20,12 +20,14 @@ UNION ALL (
 ORDER BY originator_version
 
 -- name: keep
--- Keeps one in place of all before it.
+-- Keeps one in place of all before it; none of somebody whose key has been destroyed, which
+-- a process that still remembers the key may not know.
 WITH older AS (
     DELETE FROM es.snapshots WHERE originator_id = %(stream)s AND originator_version < %(version)s
 )
 INSERT INTO es.snapshots (originator_id, originator_version, topic, schema_version, state, subject)
-VALUES (%(stream)s, %(version)s, %(topic)s, %(schema)s, %(state)s, %(subject)s)
+SELECT %(stream)s, %(version)s, %(topic)s, %(schema)s, %(state)s, subject FROM es.subject_keys
+WHERE subject = %(subject)s AND wrapped <> ''
 ON CONFLICT (originator_id, originator_version) DO UPDATE
 SET topic = excluded.topic, schema_version = excluded.schema_version, state = excluded.state,
     subject = excluded.subject, taken_at = clock_timestamp()
