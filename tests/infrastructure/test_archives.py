@@ -164,6 +164,18 @@ async def test_a_month_whose_time_has_not_come_is_no_candidate(kept: Store) -> N
     assert (await kept.candidate(end)).partition == "runs_events_2025_01"
 
 
+async def test_old_runs_without_a_month_stay_and_are_told(kept: Store) -> None:
+    run = UUID(int=8 << 124)
+    await kept.tell(run, requested(), RunFailed(reason="worker-lost"))
+    assert not await kept.archiver.candidates(before=LONG_AFTER)
+    await kept.age("2025-01-20")
+
+    candidate = await kept.candidate()
+
+    assert (candidate.partition, candidate.events) == ("runs_events_default", 2)
+    assert "stay in the log" in str(candidate.stays)
+
+
 async def test_without_the_owner_it_says_which_setting_is_missing(
     kept: Store,
 ) -> None:

@@ -10,7 +10,9 @@ WHERE i.inhparent = 'es.runs_events'::regclass AND c.relname ~ '^runs_events_[0-
 ORDER BY c.relname
 
 -- name: strays
-SELECT EXISTS (SELECT FROM es.runs_events_default)
+-- Runs that had no month to lie in when they were requested.
+SELECT count(*), pg_total_relation_size('es.runs_events_default'), min(recorded_at)
+FROM es.runs_events_default WHERE recorded_at < %(before)s
 
 -- name: owner
 SELECT pg_has_role(current_user, relowner, 'USAGE') FROM pg_class WHERE oid = 'es.runs_events'::regclass

@@ -67,7 +67,26 @@ async def candidates(
                 stays=stays,
             )
         )
-    return found
+    return found + (await _strays(connection, before=before) if owns else [])
+
+
+async def _strays(
+    connection: AsyncConnection[Any], *, before: datetime
+) -> list[Candidate]:
+    """Return the default partition as one that stays, if anything old lies there."""
+    events, size, oldest = await one_row(connection, ARCHIVES["strays"], before=before)
+    if not events:
+        return []
+    return [
+        Candidate(
+            partition="runs_events_default",
+            since=oldest,
+            until=before,
+            events=events,
+            bytes=size,
+            stays="they lie in no month's partition, and stay in the log",
+        )
+    ]
 
 
 class _Extent(NamedTuple):
