@@ -3,6 +3,7 @@
 from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
 
+import hypothesis
 import pytest
 
 from infrastructure.event_store.migrate import migrate
@@ -17,6 +18,10 @@ from tests.servers import (
     s3_server,
     valkey_server,
 )
+
+# How long one example takes says more of the machine than of the code.
+hypothesis.settings.register_profile("patient", deadline=None)
+hypothesis.settings.load_profile("patient")
 
 
 @pytest.fixture(scope="session")

