@@ -113,7 +113,7 @@ async def compose(settings: Settings) -> AsyncIterator[Application]:
         schedule = _schedule(world)
         await schedule.start()
         stack.push_async_callback(schedule.stop)
-        daemon.tails["core"].subscribe(partial(_forget_the_erased, world.subject_keys))
+        daemon.tails["core"].subscribe(partial(forget_the_erased, world.subject_keys))
         signals = world.signals
         runs = _runs(world, signals)
         await runs.start(alone=settings.database_url is None)
@@ -274,7 +274,7 @@ async def _signals(settings: Settings, stack: AsyncExitStack) -> Signals:
     return signals
 
 
-def _forget_the_erased(keys: PostgresSubjectKeys, events: Sequence[Recorded]) -> None:
+def forget_the_erased(keys: PostgresSubjectKeys, events: Sequence[Recorded]) -> None:
     """Let no server open what its memory still has the key of."""
     for recorded in events:
         if isinstance(recorded.event, UserErased):

@@ -11,13 +11,16 @@ import pytest
 from psycopg import AsyncConnection
 
 import domain
+from api.composition import forget_the_erased
 from application.ports import StreamNotFoundError
 from application.ports.refusals import SubjectErasedError, UnreadableEventError
 from domain.flow.events import FlowDeleted
 from domain.kernel import Aggregate
 from domain.operation.operation import Operation
 from domain.project.events import ProjectOpened, ProjectRenamed
+from domain.user.user import User
 from infrastructure.event_store.mapper import ErasedEvent, UnreadableEvent
+from infrastructure.event_store.remains import PostgresEstate
 from infrastructure.event_store.sealing import KeylessStoreError, SealingMapper
 from infrastructure.event_store.store import PostgresEventStore
 from infrastructure.keyring import DataKey
@@ -28,6 +31,7 @@ from tests.contracts.event_stores import (
     OWNER,
     Diary,
     Named,
+    NoBlobs,
     Stored,
     Talk,
     because,
@@ -242,6 +246,29 @@ async def test_a_server_that_still_has_the_key_cannot_append_with_it(
 
         with pytest.raises(SubjectErasedError):
             await other.save(diary, cause=because())
+
+
+@pytest.mark.server
+async def test_a_server_forgets_the_key_when_it_sees_the_erasure(
+    database: Database,
+) -> None:
+    here, there = (PostgresSubjectKeys(database, KEYRING) for _ in range(2))
+    async with opened(database, here) as store, opened(database, there) as other:
+        diary = Diary.kept("a canary", of=ANNA)
+        await store.save(diary, cause=because())
+        assert (await other.load(Diary, diary.id)).names == ["a canary"]
+        await PostgresEstate(database, here, NoBlobs()).close(ANNA)
+        user = User(ANNA)
+        user.erase()
+        await store.save(anywhere=[user], cause=because())
+
+        seen = await other.read_log("core")
+        forget_the_erased(there, seen)
+
+        with pytest.raises(StreamNotFoundError):
+            await other.load(Diary, diary.id)
+        first, *_ = await other.read_log("core")
+        assert isinstance(first.event, ErasedEvent)
 
 
 @pytest.mark.server
