@@ -10,10 +10,8 @@ from typing import Any, override
 from psycopg import AsyncConnection
 from psycopg.abc import PQGen
 
-LONGEST_WAIT = 60.0
-"""Seconds for one answer to a query of the pool."""
-LONGEST_WORK = 150.0
-"""Seconds for one answer where projections do their work: more than they allow it."""
+LONGEST_WAIT = 150.0
+"""Seconds for one answer: more than the server is given for the longest statements."""
 
 
 @contextmanager
@@ -50,9 +48,3 @@ class PatientConnection(AsyncConnection[tuple[Any, ...]]):
     ) -> T:
         with cut_off(self, after=self.longest_wait):
             return await super().wait(gen, interval, timeout)
-
-
-class WorkingConnection(PatientConnection):
-    """The same for read models, where a rebuild may take its time."""
-
-    longest_wait = LONGEST_WORK

@@ -10,7 +10,7 @@ from sqlalchemy import URL, event
 from sqlalchemy.exc import DisconnectionError
 from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine
 
-from infrastructure.patience import PatientConnection, WorkingConnection
+from infrastructure.patience import PatientConnection
 
 type Pool = AsyncConnectionPool[AsyncConnection[tuple[Any, ...]]]
 
@@ -63,7 +63,7 @@ class Database:
             sqlalchemy_url(dsn),
             pool_size=(pool_size + 1) // 2,
             max_overflow=0,
-            connect_args={"async_creator_fn": WorkingConnection.connect},
+            connect_args={"async_creator_fn": PatientConnection.connect},
         )
         event.listen(engine.sync_engine, "checkout", _check_checkout)
         return cls(
