@@ -2,15 +2,15 @@
 
 import asyncio
 import logging
-import time
-from collections.abc import Callable, Coroutine, Sequence
+from collections.abc import Awaitable, Callable, Coroutine, Sequence
 from contextlib import suppress
 from typing import Any, Final
-from uuid import uuid4
+from uuid import UUID, uuid4
 
 import msgspec
 
-from application.ports import Cause, EventStore
+from application.ports import Cause, EventStore, Saved
+from application.repeats import once
 from domain.kernel import DomainError
 from domain.operation.events import (
     DeadLetterRetried,
@@ -52,7 +52,8 @@ class Upkeep:
     The read tables, as operators look after them.
 
     Every deed that comes to something is saved as an event of its own, with whoever
-    asked for it in the envelope.
+    asked for it in the envelope. A repeat of a request with the same key is answered
+    as the first was, and nothing is done again.
     """
 
     def __init__(
@@ -63,6 +64,9 @@ class Upkeep:
         self._store = store
         self._projectors = {projector.name: projector for projector in projectors}
         self._turn = asyncio.Semaphore(AT_ONCE)
+        # A repeat waits here for what the first came to, instead of a refusal.
+        self._beginning = asyncio.Lock()
+        self._deciding = asyncio.Lock()
         self._tasks: dict[str, asyncio.Task[None]] = {}
 
     @property
@@ -84,11 +88,13 @@ class Upkeep:
         progress: Progress | None = None,
         page: int | None = None,
         history: EventStore | None = None,
+        operation: UUID | None = None,
     ) -> Rebuilt:
         """
         Fill a new generation and serve it, as soon as it is its turn.
 
-        It is made from *history* where that is given, such as one with archives.
+        It is made from *history* where that is given, such as one with archives, and
+        put on record in the stream *operation*.
         """
         projector, read = self._projector(name), history or self._store
         async with self._turn:
@@ -99,7 +105,7 @@ class Upkeep:
             events=made.events,
             duration_ms=round(made.seconds * 1000),
         )
-        await self._record(rebuilt, cause)
+        await self._record(rebuilt, _of_its_own(cause), operation)
         return made
 
     async def swap_back(
@@ -109,6 +115,7 @@ class Upkeep:
         cause: Cause,
         progress: Progress | None = None,
         page: int | None = None,
+        operation: UUID | None = None,
     ) -> Rebuilt:
         """Serve the generation that was served before, brought level first."""
         projector = self._projector(name)
@@ -117,7 +124,7 @@ class Upkeep:
                 self._database, self._store, projector, progress, page=page
             )
         swapped = ProjectionSwappedBack(projection=name, generation=made.generation)
-        await self._record(swapped, cause)
+        await self._record(swapped, _of_its_own(cause), operation)
         return made
 
     async def drop_unserved(self) -> int:
@@ -139,20 +146,45 @@ class Upkeep:
             if task is None or not task.cancel():
                 raise
 
-    async def begin_rebuild(self, name: str, *, cause: Cause) -> None:
-        """Rebuild in the background; refused at once where it cannot begin."""
-        self._refuse_another(name)
-        await may_rebuild(self._database, self._projector(name))
-        self._begin(name, self.rebuild(name, cause=cause, page=SMALL_PAGE))
+    async def begin_rebuild(self, name: str, *, cause: Cause) -> UUID:
+        """
+        Rebuild in the background; refused at once where it cannot begin.
 
-    async def begin_swap_back(self, name: str, *, cause: Cause) -> None:
-        """Swap back in the background; refused at once where it cannot begin."""
-        self._refuse_another(name)
-        await may_swap_back(self._database, self._projector(name))
-        self._begin(name, self.swap_back(name, cause=cause, page=SMALL_PAGE))
+        Return the stream in which it is put on record once it is done.
+        """
+        projector = self._projector(name)
+        return await self._begin_once(
+            name,
+            cause,
+            may=lambda: may_rebuild(self._database, projector),
+            work=lambda operation: self.rebuild(
+                name, cause=cause, page=SMALL_PAGE, operation=operation
+            ),
+        )
+
+    async def begin_swap_back(self, name: str, *, cause: Cause) -> UUID:
+        """Swap back in the background, as `begin_rebuild` rebuilds."""
+        projector = self._projector(name)
+        return await self._begin_once(
+            name,
+            cause,
+            may=lambda: may_swap_back(self._database, projector),
+            work=lambda operation: self.swap_back(
+                name, cause=cause, page=SMALL_PAGE, operation=operation
+            ),
+        )
 
     async def retry(self, place: Place, *, cause: Cause) -> Outcome:
         """Take in a parked event and what waited behind it."""
+        async with self._deciding:
+            return await once(
+                self._store,
+                cause,
+                again=_outcome_before,
+                attempt=lambda: self._retry(place, cause),
+            )
+
+    async def _retry(self, place: Place, cause: Cause) -> Outcome:
         letter = await self.letters.get(place)
         outcome = await self.letters.retry(place)
         if outcome.stuck != place.position:
@@ -162,11 +194,20 @@ class Upkeep:
                 stream=letter.stream,
                 position=place.position,
             )
-            await self._record(retried, cause)
+            await self._record(retried, cause, answer=msgspec.json.encode(outcome))
         return outcome
 
     async def skip(self, place: Place, reason: str, *, cause: Cause) -> Outcome:
         """Go on without a parked event, for good."""
+        async with self._deciding:
+            return await once(
+                self._store,
+                cause,
+                again=_outcome_before,
+                attempt=lambda: self._skip(place, reason, cause),
+            )
+
+    async def _skip(self, place: Place, reason: str, cause: Cause) -> Outcome:
         letter = await self.letters.get(place)
         outcome = await self.letters.skip(place, reason)
         skipped = DeadLetterSkipped(
@@ -176,7 +217,7 @@ class Upkeep:
             position=place.position,
             reason=reason,
         )
-        await self._record(skipped, cause)
+        await self._record(skipped, cause, answer=msgspec.json.encode(outcome))
         return outcome
 
     async def stop(self) -> None:
@@ -193,9 +234,29 @@ class Upkeep:
             raise UnknownProjectionError(name)
         return projector
 
-    def _refuse_another(self, name: str) -> None:
-        if name in self._tasks:
-            raise RebuildRunningError(name)
+    async def _begin_once(
+        self,
+        name: str,
+        cause: Cause,
+        *,
+        may: Callable[[], Awaitable[None]],
+        work: Callable[[UUID], Coroutine[Any, Any, Rebuilt]],
+    ) -> UUID:
+        async def attempt() -> UUID:
+            if name in self._tasks:
+                raise RebuildRunningError(name)
+            await may()
+            operation = uuid4()
+            saved = await self._store.save(cause=cause, answer=operation.bytes)
+            if saved.repeated:  # on another server, meanwhile
+                return await _operation_before(saved)
+            self._begin(name, work(operation))
+            return operation
+
+        async with self._beginning:
+            return await once(
+                self._store, cause, again=_operation_before, attempt=attempt
+            )
 
     def _begin(self, name: str, work: Coroutine[Any, Any, Rebuilt]) -> None:
         async def carried_out() -> None:
@@ -217,31 +278,28 @@ class Upkeep:
         if self._tasks.get(name) is task:
             del self._tasks[name]
 
-    async def _record(self, done: OperationEvent, cause: Cause) -> None:
-        operation = Operation.of(uuid4(), done)
-        await self._store.save(operation, cause=_cause_of(cause))
+    async def _record(
+        self,
+        done: OperationEvent,
+        cause: Cause,
+        operation: UUID | None = None,
+        *,
+        answer: bytes = b"",
+    ) -> None:
+        recorded = Operation.of(operation or uuid4(), done)
+        await self._store.save(recorded, cause=cause, answer=answer)
 
 
-def _cause_of(cause: Cause) -> Cause:
-    # One request may do several things, and its answer is not kept with any of them.
+async def _operation_before(saved: Saved) -> UUID:
+    return UUID(bytes=saved.answer)
+
+
+async def _outcome_before(saved: Saved) -> Outcome:
+    return msgspec.json.decode(saved.answer, type=Outcome)
+
+
+def _of_its_own(cause: Cause) -> Cause:
+    # The key's answer was kept when it began, or is kept when all of it has ended.
     return msgspec.structs.replace(
         cause, command_id=uuid4(), idempotent=False, request_hash=b""
     )
-
-
-class Pace:
-    """How fast a rebuild goes, from what it tells; a monotonic clock counts."""
-
-    def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
-        self._clock = clock
-        self._began: tuple[float, int] | None = None
-
-    def told(self, done: int, total: int) -> tuple[float, float | None]:
-        """Return events a second, and the seconds that are left if that is known."""
-        now = self._clock()
-        if self._began is None:
-            # What an interrupted one had done before is no merit of this one.
-            self._began = (now, done)
-        since, first = self._began
-        rate = (done - first) / max(now - since, 1e-6)
-        return rate, (total - done) / rate if rate else None

@@ -25,9 +25,9 @@ from api.composition import World, open_world
 from application.ports import SYSTEM, Cause, EventStore
 from domain.kernel import DomainError
 from infrastructure.settings import Settings
+from projections.pace import Pace
 from projections.rebuild import Rebuilt
 from projections.status import ProjectionStatus
-from projections.upkeep import Pace
 
 EVERY = 2.0  # seconds between lines, where there is no terminal for a bar
 COLUMNS = (

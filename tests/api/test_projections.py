@@ -4,6 +4,7 @@ import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from typing import Any
+from uuid import uuid4
 
 import httpx
 import psycopg
@@ -189,6 +190,74 @@ async def test_a_skipped_event_is_gone_on_without(
     event = await done(application, place)
     assert isinstance(event, DeadLetterSkipped)
     assert event.reason == "A test\0."
+    assert (await live(root, "projects"))["dead_letters"] == 0
+
+
+def keyed() -> dict[str, str]:
+    return {"Idempotency-Key": str(uuid4())}
+
+
+@pytest.mark.parametrize("deed", ["rebuild", "swap-back"])
+async def test_what_is_asked_for_twice_with_one_key_is_begun_once(
+    root: Person, application: Application, deed: str
+) -> None:
+    upkeep, key = application.world.upkeep, keyed()
+    await root.post(f"{ADMIN}/variables/rebuild")
+    await until(lambda: not upkeep._tasks)
+    place = await head(application)
+
+    first, meanwhile = await asyncio.gather(
+        *(root.post(f"{ADMIN}/variables/{deed}", headers=key) for _ in range(2))
+    )
+    await until(lambda: not upkeep._tasks)
+    later = await root.post(f"{ADMIN}/variables/{deed}", headers=key)
+    elsewhere = await root.post(f"{ADMIN}/users/{deed}", headers=key)
+
+    assert (first.status_code, elsewhere.status_code) == (202, 422)
+    assert first.json() == meanwhile.json() == later.json()
+    assert not upkeep._tasks
+    [recorded] = await deeds(application, place)
+    assert str(recorded.stream) == first.json()["operation"]
+
+
+async def test_what_was_refused_is_not_remembered_for_its_key(
+    root: Person, application: Application
+) -> None:
+    upkeep, key = application.world.upkeep, keyed()
+    async with upkeep._turn, upkeep._turn:
+        began = await root.post(f"{ADMIN}/messages/rebuild")
+        refused = await root.post(f"{ADMIN}/messages/rebuild", headers=key)
+    await until(lambda: not upkeep._tasks)
+    accepted = await root.post(f"{ADMIN}/messages/rebuild", headers=key)
+    await until(lambda: not upkeep._tasks)
+
+    assert (began.status_code, refused.status_code) == (202, 409)
+    assert accepted.status_code == 202
+    assert accepted.json()["operation"] != began.json()["operation"]
+
+
+@pytest.mark.parametrize("deed", ["retry", "skip"])
+async def test_a_repeat_about_a_parked_event_is_answered_as_the_first_was(
+    root: Person, ada: Person, application: Application, deed: str
+) -> None:
+    key, body = keyed(), {"reason": "A test."} if deed == "skip" else None
+    async with disliked(application, f"twice {deed}"):
+        letter = await parked(root, ada, f"twice {deed}")
+        path = f"{ADMIN}/projects/dead-letters/core/{letter['position']}/{deed}"
+        poison = await root.post(path, headers=key) if deed == "retry" else None
+    place = await head(application)
+
+    first, meanwhile = await asyncio.gather(
+        *(root.post(path, headers=key, json=body) for _ in range(2))
+    )
+    again = await root.post(path, headers=key, json=body)
+    other = await root.post(path, headers=key, json={"reason": "Another."})
+
+    assert poison is None or poison.status_code == 409
+    assert first.json()["taken"] == 2 - (deed == "skip")
+    assert first.json() == meanwhile.json() == again.json()
+    assert (first.status_code, again.status_code, other.status_code) == (200, 200, 422)
+    assert len(await deeds(application, place)) == 1
     assert (await live(root, "projects"))["dead_letters"] == 0
 
 

@@ -1,6 +1,7 @@
 """Read tables for those who administer: how they stand, and what they refused."""
 
 from typing import Annotated, Any, Final
+from uuid import UUID
 
 import msgspec
 from litestar import Controller, get, post
@@ -34,11 +35,14 @@ class Begun(msgspec.Struct, frozen=True, kw_only=True):
     What goes on in the background from now on.
 
     Ask for the projection to see how far it is: a row that is ``building`` or
-    ``retired`` moves until it is ``live``, or ``failed``.
+    ``retired`` moves until it is ``live``, or ``failed``. Once it is served, that is
+    put on record in the stream ``operation``. A repeat with the same Idempotency-Key
+    begins nothing, and is given the same ``operation``.
     """
 
     projection: str
     begun: str
+    operation: UUID
 
 
 class Stopped(msgspec.Struct, frozen=True, kw_only=True):
@@ -74,6 +78,10 @@ class Skip(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True
 
 
 _STREAM: Final = "3f0c2d1e-8a3b-4b52-9d7e-5f6a7b8c9d0e"
+_BEGUN: Final[Words] = {
+    "projection": "flows",
+    "operation": "5d8e1f7a-0b1c-4d2e-8f3a-6b7c8d9e0f1a",
+}
 _STATUS: Final[Words] = {
     "name": "flows",
     "version": 1,
@@ -158,16 +166,14 @@ class ProjectionController(Controller):
     @post(
         "/{projection:str}/rebuild",
         status_code=202,
-        responses=_answers(
-            202, Begun, "It has begun", {"projection": "flows", "begun": "rebuild"}
-        ),
+        responses=_answers(202, Begun, "It has begun", _BEGUN | {"begun": "rebuild"}),
     )
     async def rebuild(
         self, *, projection: FromPath[str], upkeep: Given[Upkeep], cause: Given[Cause]
     ) -> Begun:
         """Make its tables anew in the background, or go on where one was stopped."""
-        await upkeep.begin_rebuild(projection, cause=cause)
-        return Begun(projection=projection, begun="rebuild")
+        operation = await upkeep.begin_rebuild(projection, cause=cause)
+        return Begun(projection=projection, begun="rebuild", operation=operation)
 
     @post(
         "/{projection:str}/cancel",
@@ -186,16 +192,14 @@ class ProjectionController(Controller):
     @post(
         "/{projection:str}/swap-back",
         status_code=202,
-        responses=_answers(
-            202, Begun, "It has begun", {"projection": "flows", "begun": "swap-back"}
-        ),
+        responses=_answers(202, Begun, "It has begun", _BEGUN | {"begun": "swap-back"}),
     )
     async def swap_back(
         self, *, projection: FromPath[str], upkeep: Given[Upkeep], cause: Given[Cause]
     ) -> Begun:
         """Serve the generation before again, once it is brought level."""
-        await upkeep.begin_swap_back(projection, cause=cause)
-        return Begun(projection=projection, begun="swap-back")
+        operation = await upkeep.begin_swap_back(projection, cause=cause)
+        return Begun(projection=projection, begun="swap-back", operation=operation)
 
     @get(
         "/dead-letters",
