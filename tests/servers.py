@@ -128,23 +128,26 @@ def valkey_server() -> Iterator[str]:
 
 @contextmanager
 def s3_server() -> Iterator[S3Server]:
-    with directory_for_servers() as home:
-        for left in reversed(range(PORTS_TRIED)):
-            server = S3Server(
-                endpoint_url=f"http://127.0.0.1:{free_port()}",
-                access_key="test-access-key",
-                secret_key="test-secret-key",
-                bucket="blobs",
-            )
-            with process(_weed(home, server), cwd=home) as weed:
-                try:
-                    _make_bucket(server, weed)
-                except ServerDiedError:
-                    if not left:
-                        raise
-                    continue
-                yield server
-                return
+    for left in reversed(range(PORTS_TRIED)):
+        server = S3Server(
+            endpoint_url=f"http://127.0.0.1:{free_port()}",
+            access_key="test-access-key",
+            secret_key="test-secret-key",
+            bucket="blobs",
+        )
+        # A new home each time: what one that died has left names its ports.
+        with (
+            directory_for_servers() as home,
+            process(_weed(home, server), cwd=home) as weed,
+        ):
+            try:
+                _make_bucket(server, weed)
+            except ServerDiedError:
+                if not left:
+                    raise
+                continue
+            yield server
+            return
 
 
 @contextmanager
