@@ -72,8 +72,12 @@ _ACTIVATE: LiteralString = (
 )
 _MARK: LiteralString = (
     "UPDATE es.projections SET state = %(state)s, failure = %(failure)s,"
-    " updated_at = clock_timestamp()"
+    " events_per_second = NULL, seconds_left = NULL, updated_at = clock_timestamp()"
     " WHERE name = %(name)s AND version = %(version)s AND NOT active"
+)
+_PACE: LiteralString = (
+    "UPDATE es.projections SET events_per_second = %(rate)s, seconds_left = %(left)s"
+    " WHERE name = %(name)s AND version = %(version)s AND state = 'building'"
 )
 # The time of the last move stays as it is: nothing has moved.
 _TROUBLE: LiteralString = (
@@ -200,6 +204,20 @@ async def trouble(
     """Say what keeps the generation that is served from moving, until it moves."""
     await connection.execute(
         _TROUBLE, {"name": name, "version": version, "failure": _json(failure)}
+    )
+
+
+async def pace(
+    connection: AsyncConnection[Any],
+    name: str,
+    version: int,
+    *,
+    rate: float,
+    left: float,
+) -> None:
+    """Say how fast a rebuild goes, for whoever asks any server."""
+    await connection.execute(
+        _PACE, {"name": name, "version": version, "rate": rate, "left": left}
     )
 
 

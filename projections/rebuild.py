@@ -14,6 +14,7 @@ from infrastructure.postgres import Database
 from projections import checkpoints, generations
 from projections.checkpoints import FencedError, State
 from projections.holders import named_dsn, rebuild_key
+from projections.pace import Pace
 from projections.projector import Projector
 from projections.refusals import (
     NoRebuildError,
@@ -34,6 +35,8 @@ CLOSE = 1000
 """How few events may be left for the swap, which holds the live projection up."""
 
 SWAPS = 3
+TOLD_EVERY = 0.5
+"""Seconds after which people are told again how fast it goes."""
 
 type Progress = Callable[[int, int], None]
 
@@ -117,9 +120,9 @@ async def swap_back(
         return await work.carry_on(number, state="retired", on_poison="stop")
 
 
-async def cancel(database: Database, projector: Projector) -> None:
+async def cancel(database: Database, projector: Projector) -> int:
     """
-    Stop a rebuild before its next page, wherever it runs.
+    Stop a rebuild before its next page, wherever it runs; return its generation.
 
     Raise `NoRebuildError` when there is none.
     """
@@ -129,8 +132,10 @@ async def cancel(database: Database, projector: Projector) -> None:
             " WHERE name = %s AND state = 'building' RETURNING version",
             (projector.name,),
         )
-        if not await cursor.fetchall():
+        row = await cursor.fetchone()
+        if row is None:
             raise NoRebuildError(projector.name)
+        return int(row[0])
 
 
 async def drop_unserved(database: Database, projector: Projector) -> int:
@@ -184,6 +189,8 @@ class _Rebuild:
         self._projector = projector
         self._progress = progress or _nothing
         self._read = 0
+        self._pace = Pace()
+        self._told_at = 0.0
 
     async def run(self, *, on_poison: OnPoison) -> Rebuilt:
         """Begin, or go on with what was interrupted."""
@@ -219,6 +226,7 @@ class _Rebuild:
 
     async def _level(self, writer: Writer) -> None:
         await writer.open()
+        self._pace.begin(sum(writer.positions.values()))
         await self._fill(writer)
         await generations.index(self._connection, self._projector, writer.generation)
         while await self._fill(writer) > CLOSE:
@@ -236,12 +244,22 @@ class _Rebuild:
                 upto = page[-1].position if page else after
                 await writer.advance(log, page, upto=upto)
                 total = sum(getattr(head, log) for log in writer.projector.logs)
-                self._progress(min(sum(writer.positions.values()), total), total)
+                await self._tell(writer, total)
                 if len(page) < self._page:
                     break
         await writer.persist()
         self._read += read
         return read
+
+    async def _tell(self, writer: Writer, total: int) -> None:
+        done = min(sum(writer.positions.values()), total)
+        self._progress(done, total)
+        rate, left = self._pace.told(done, total)
+        now = time.monotonic()
+        if left is not None and now > self._told_at + TOLD_EVERY:
+            self._told_at = now
+            name, number = self._projector.name, writer.generation
+            await checkpoints.pace(self._connection, name, number, rate=rate, left=left)
 
     async def _swap_patiently(self, writer: Writer) -> None:
         for left in reversed(range(SWAPS)):

@@ -34,7 +34,8 @@ class ProjectionStatus(msgspec.Struct, frozen=True, kw_only=True):
     it does not want. ``health`` tells of a live one: ``level``, ``lagging`` (but
     getting on) or ``stuck`` (nothing has moved for half a minute, or ``failure`` says
     what is in the way). ``leader`` is the process that writes it, ``builder`` the one
-    that rebuilds it, as ``host:pid``.
+    that rebuilds it, as ``host:pid``. How fast that goes, since it began or went on,
+    are ``events_per_second``, and ``seconds_left`` until it is level at that pace.
     """
 
     name: str
@@ -52,6 +53,8 @@ class ProjectionStatus(msgspec.Struct, frozen=True, kw_only=True):
     leader: str | None
     builder: str | None
     failure: Failure | None
+    events_per_second: float | None
+    seconds_left: float | None
 
 
 class _Holders(NamedTuple):
@@ -96,6 +99,7 @@ def _status(one: DictRow, head: int, held: _Holders) -> ProjectionStatus:
     builder = held.builders.get(name)
     if state == "building" and builder is None:
         state = "interrupted"
+    rebuilt = state == "building"
     return ProjectionStatus(
         name=name,
         version=generations.version_of(one["shape"]),
@@ -112,6 +116,8 @@ def _status(one: DictRow, head: int, held: _Holders) -> ProjectionStatus:
         dead_letters=one["dead_letters"],
         skipped=one["skipped"],
         leader=held.leaders.get(name) if live else None,
-        builder=builder if state == "building" else None,
+        builder=builder if rebuilt else None,
         failure=failure,
+        events_per_second=one["events_per_second"] if rebuilt else None,
+        seconds_left=one["seconds_left"] if rebuilt else None,
     )

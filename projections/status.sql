@@ -4,6 +4,7 @@
 -- One row a checkpoint. The age is that of the oldest event that is not taken in, found
 -- by the index of positions; still is how long the checkpoint has not moved.
 SELECT p.name, p.version AS generation, p.log, p.position, p.state, p.failure,
+       p.events_per_second, p.seconds_left,
        obj_description(n.oid, 'pg_namespace') AS shape,
        extract(epoch FROM clock_timestamp() - p.updated_at)::float8 AS still,
        extract(epoch FROM clock_timestamp() - CASE p.log

@@ -18,6 +18,7 @@ from domain.operation.events import (
     OperationEvent,
     ProjectionRebuilt,
     ProjectionSwappedBack,
+    RebuildCancelled,
 )
 from domain.operation.operation import Operation
 from infrastructure.postgres import Database
@@ -136,15 +137,28 @@ class Upkeep:
             ]
         )
 
-    async def cancel(self, name: str) -> None:
+    async def cancel(self, name: str, *, cause: Cause) -> None:
         """Stop a rebuild before its next page, wherever it runs."""
-        projector, task = self._projector(name), self._tasks.get(name)
+        projector = self._projector(name)
+        async with self._beginning:
+            await once(
+                self._store,
+                cause,
+                again=_nothing_more,
+                attempt=lambda: self._cancel(projector, cause),
+            )
+
+    async def _cancel(self, projector: Projector, cause: Cause) -> None:
+        name = projector.name
+        task, generation = self._tasks.get(name), None
         try:
-            await cancel(self._database, projector)
+            generation = await cancel(self._database, projector)
         except NoRebuildError:
             # It may still wait for its turn here, or swap back.
             if task is None or not task.cancel():
                 raise
+        cancelled = RebuildCancelled(projection=name, generation=generation)
+        await self._record(cancelled, cause)
 
     async def begin_rebuild(self, name: str, *, cause: Cause) -> UUID:
         """
@@ -292,6 +306,10 @@ class Upkeep:
 
 async def _operation_before(saved: Saved) -> UUID:
     return UUID(bytes=saved.answer)
+
+
+async def _nothing_more(_: Saved) -> None:
+    pass
 
 
 async def _outcome_before(saved: Saved) -> Outcome:

@@ -108,7 +108,7 @@ def cancel(name: str, *, data_dir: Path | None) -> None:
 
     async def work(world: World) -> None:
         [known] = _known((name,), world.upkeep.names)
-        await world.upkeep.cancel(known)
+        await world.upkeep.cancel(known, cause=_cause())
         console().print(f"{name}: stops before its next page")
 
     asyncio.run(_with_world(chosen(data_dir=data_dir), work))

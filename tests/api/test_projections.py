@@ -18,6 +18,7 @@ from domain.operation.events import (
     DeadLetterSkipped,
     ProjectionRebuilt,
     ProjectionSwappedBack,
+    RebuildCancelled,
 )
 from projections.pulse import Pulse
 from tests.api.conftest import Person
@@ -30,7 +31,7 @@ async def deeds(application: Application, after: int) -> list[Recorded]:
     page = await application.world.store.read_log("core", after=after)
     kinds = (
         *(ProjectionRebuilt, ProjectionSwappedBack),
-        *(DeadLetterRetried, DeadLetterSkipped),
+        *(DeadLetterRetried, DeadLetterSkipped, RebuildCancelled),
     )
     return [one for one in page if isinstance(one.event, kinds)]
 
@@ -234,6 +235,23 @@ async def test_what_was_refused_is_not_remembered_for_its_key(
     assert (began.status_code, refused.status_code) == (202, 409)
     assert accepted.status_code == 202
     assert accepted.json()["operation"] != began.json()["operation"]
+
+
+async def test_who_stopped_a_rebuild_is_put_on_record_once(
+    root: Person, application: Application
+) -> None:
+    upkeep, key = application.world.upkeep, keyed()
+    place = await head(application)
+    async with upkeep._turn, upkeep._turn:
+        await root.post(f"{ADMIN}/messages/rebuild")
+        stopped = await root.post(f"{ADMIN}/messages/cancel", headers=key)
+        again = await root.post(f"{ADMIN}/messages/cancel", headers=key)
+        await until(lambda: not upkeep._tasks)
+        idle = await root.post(f"{ADMIN}/messages/cancel", headers=keyed())
+
+    assert (stopped.status_code, idle.status_code) == (200, 409)
+    assert (again.status_code, again.json()) == (200, stopped.json())
+    assert await done(application, place) == RebuildCancelled(projection="messages")
 
 
 @pytest.mark.parametrize("deed", ["retry", "skip"])

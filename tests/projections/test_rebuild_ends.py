@@ -1,12 +1,14 @@
 """How a rebuild ends otherwise: failed, cancelled, or swapped back."""
 
 import asyncio
+from collections.abc import Awaitable, Callable
 from uuid import uuid4
 
 import pytest
 
-from application.ports import Recorded
+from application.ports import Actor, Cause, Recorded
 from domain.kernel import Log
+from domain.operation.events import RebuildCancelled
 from projections import rebuild as rebuilding
 from projections.checkpoints import Failure
 from projections.rebuild import cancel, rebuild, swap_back
@@ -17,11 +19,15 @@ from projections.refusals import (
     RebuildCancelledError,
     RebuildFailedError,
 )
+from projections.status import ProjectionStatus
+from projections.upkeep import Upkeep
 from tests.projections.journal import Journal, until
 from tests.projections.probe import Probe, ProbeViews, named, renamed
 from tests.projections.test_rebuild import schemas, told
 
 pytestmark = pytest.mark.server
+
+type ReadLog = Callable[[Log], Awaitable[list[Recorded]]]
 
 
 @pytest.fixture
@@ -103,6 +109,56 @@ async def test_a_cancelled_rebuild_goes_on_later(
     assert (await rebuild(journal.database, journal.store, again)).generation == 2
     assert again.batches == [[3, 4], [5, 6], [7]]
     assert await views.all() == dict.fromkeys(projects, ("a", 1))
+
+
+def held_up(
+    journal: Journal, monkeypatch: pytest.MonkeyPatch, *, at: int
+) -> tuple[ReadLog, asyncio.Event]:
+    """Let who reads on after *at* wait for the event; return how not to wait."""
+    read, go_on = journal.store.read_log, asyncio.Event()
+
+    async def slowly(log: Log, *, after: int = 0, limit: int = 1000) -> list[Recorded]:
+        if after == at:
+            await go_on.wait()
+        return await read(log, after=after, limit=limit)
+
+    monkeypatch.setattr(journal.store, "read_log", slowly)
+    return read, go_on
+
+
+async def test_anybody_may_ask_how_fast_it_goes_and_stop_it(
+    journal: Journal, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(rebuilding, "PAGE", 2)
+    monkeypatch.setattr(rebuilding, "TOLD_EVERY", 0.0)
+    for _ in range(7):
+        await journal.tell(uuid4(), named("a"))
+    await journal.project(Probe())
+    read, go_on = held_up(journal, monkeypatch, at=4)
+
+    async def second() -> ProjectionStatus:
+        return next(one for one in await told(journal) if one.generation == 2)
+
+    rebuilt = asyncio.create_task(rebuild(journal.database, journal.store, Probe()))
+    async with asyncio.timeout(10):
+        while not any(one.seconds_left for one in await told(journal)):
+            await asyncio.sleep(0.01)
+    found = await second()
+    upkeep = Upkeep(journal.database, journal.store, [Probe()])
+    user = uuid4()
+    cause = Cause(actor=Actor(user=user), command_id=uuid4(), correlation_id=uuid4())
+    await upkeep.cancel("probe", cause=cause)
+    go_on.set()
+    with pytest.raises(RebuildCancelledError):
+        await rebuilt
+
+    assert found.events_per_second
+    assert found.seconds_left
+    stopped = await second()
+    assert (stopped.events_per_second, stopped.seconds_left) == (None, None)
+    [*_, recorded] = await read("core")
+    assert recorded.event == RebuildCancelled(projection="probe", generation=2)
+    assert recorded.metadata["actor"] == str(user)
 
 
 async def test_the_generation_before_is_brought_level_and_served_again(

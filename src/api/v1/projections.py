@@ -98,6 +98,8 @@ _STATUS: Final[Words] = {
     "leader": "server-1:4242",
     "builder": None,
     "failure": None,
+    "events_per_second": None,
+    "seconds_left": None,
 }
 _LETTER: Final[Words] = {
     "projection": "flows",
@@ -183,10 +185,10 @@ class ProjectionController(Controller):
         ),
     )
     async def cancel(
-        self, *, projection: FromPath[str], upkeep: Given[Upkeep]
+        self, *, projection: FromPath[str], upkeep: Given[Upkeep], cause: Given[Cause]
     ) -> Stopped:
         """Stop a rebuild, on whichever server it runs."""
-        await upkeep.cancel(projection)
+        await upkeep.cancel(projection, cause=cause)
         return Stopped(projection=projection, stopped="rebuild")
 
     @post(

@@ -55,6 +55,19 @@ class ProjectionSwappedBack(
     generation: int
 
 
+class RebuildCancelled(
+    Event, frozen=True, kw_only=True, tag="operation.rebuild_cancelled"
+):
+    """
+    Somebody stopped a rebuild, or a swap back; the next one goes on with it.
+
+    ``generation`` is absent where it still waited for its turn, or swapped back.
+    """
+
+    projection: str
+    generation: int | None = None
+
+
 class DeadLetterRetried(
     Event, frozen=True, kw_only=True, tag="operation.dead_letter_retried"
 ):
@@ -93,6 +106,7 @@ type OperationEvent = (
     | RetentionApplied
     | ProjectionRebuilt
     | ProjectionSwappedBack
+    | RebuildCancelled
     | DeadLetterRetried
     | DeadLetterSkipped
     | MasterKeyRotated
