@@ -222,6 +222,9 @@ def _weed(home: Path, server: S3Server) -> list[str]:
         f"-dir={home}",
         "-ip=127.0.0.1",
         "-ip.bind=127.0.0.1",
+        # Two catalogues of tables, each on a port that only one server can have.
+        "-s3.port.iceberg=0",
+        "-s3.port.lance=0",
         "-master.volumeSizeLimitMB=64",
         "-volume.max=20",
     ]
