@@ -36,7 +36,12 @@ from projections.rebuild import (
     swap_back,
 )
 from projections.refusals import (
+    BrokenTablesError,
+    DeadLetterNotFoundError,
+    EventGoneError,
     NoRebuildError,
+    OlderLeaderError,
+    OtherVersionError,
     RebuildRunningError,
     UnknownProjectionError,
 )
@@ -46,6 +51,20 @@ _logger = logging.getLogger(__name__)
 
 AT_ONCE: Final = 2
 """How many are rebuilt at a time: each takes up to two connections of the pool's."""
+
+
+class Retried(msgspec.Struct, frozen=True, kw_only=True):
+    """What became of one of several parked events that were retried at once."""
+
+    letter: str
+    outcome: Outcome
+
+
+class RetriedPage(msgspec.Struct, frozen=True, kw_only=True):
+    """What became of parked events, in their order; go on after ``next``."""
+
+    retried: list[Retried]
+    next: str | None
 
 
 class Upkeep:
@@ -211,6 +230,46 @@ class Upkeep:
             await self._record(retried, cause, answer=msgspec.json.encode(outcome))
         return outcome
 
+    async def retry_page(
+        self, *, only: str | None, after: Place | None, limit: int, cause: Cause
+    ) -> RetriedPage:
+        """
+        Take in one parked event after the other, and say what became of each.
+
+        What does not go in stops none of the others. A letter that is gone by its
+        turn is left out.
+        """
+        async with self._deciding:
+            return await once(
+                self._store,
+                cause,
+                again=_retried_before,
+                attempt=lambda: self._retry_page(only, after, limit, cause),
+            )
+
+    async def _retry_page(
+        self, only: str | None, after: Place | None, limit: int, cause: Cause
+    ) -> RetriedPage:
+        retried: list[Retried] = []
+        found = await self.letters.page(only=only, after=after, limit=limit)
+        more = str(found[-1].place) if len(found) == limit else None
+        for place in (letter.place for letter in found):
+            try:
+                outcome = await self._retry(place, _of_its_own(cause))
+            except DeadLetterNotFoundError:
+                continue
+            except (
+                *(BrokenTablesError, EventGoneError),
+                *(OlderLeaderError, OtherVersionError),
+            ) as refused:
+                outcome = Outcome(
+                    taken=0, stuck=place.position, reason=refused.sentence
+                )
+            retried.append(Retried(letter=str(place), outcome=outcome))
+        done = RetriedPage(retried=retried, next=more)
+        await self._store.save(cause=cause, answer=msgspec.json.encode(done))
+        return done
+
     async def skip(self, place: Place, reason: str, *, cause: Cause) -> Outcome:
         """Go on without a parked event, for good."""
         async with self._deciding:
@@ -314,6 +373,10 @@ async def _nothing_more(_: Saved) -> None:
 
 async def _outcome_before(saved: Saved) -> Outcome:
     return msgspec.json.decode(saved.answer, type=Outcome)
+
+
+async def _retried_before(saved: Saved) -> RetriedPage:
+    return msgspec.json.decode(saved.answer, type=RetriedPage)
 
 
 def _of_its_own(cause: Cause) -> Cause:

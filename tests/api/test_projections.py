@@ -57,7 +57,9 @@ async def live(root: Person, name: str) -> dict[str, Any]:
 
 
 @asynccontextmanager
-async def disliked(application: Application, name: str) -> AsyncIterator[None]:
+async def disliked(
+    application: Application, name: str, *, constraint: str = "disliked"
+) -> AsyncIterator[None]:
     """Let the table of projects refuse a name, and take it again afterwards."""
     async with application.world.database.pool.connection() as connection:
         cursor = await connection.execute(
@@ -67,12 +69,14 @@ async def disliked(application: Application, name: str) -> AsyncIterator[None]:
         assert row is not None
         table = f"rm_projects_v{row[0]}.projects"
         await connection.execute(
-            f"ALTER TABLE {table} ADD CONSTRAINT disliked CHECK (name <> '{name}')"
+            f"ALTER TABLE {table} ADD CONSTRAINT {constraint} CHECK (name <> '{name}')"
         )
         try:
             yield
         finally:
-            await connection.execute(f"ALTER TABLE {table} DROP CONSTRAINT disliked")
+            await connection.execute(
+                f"ALTER TABLE {table} DROP CONSTRAINT {constraint}"
+            )
 
 
 async def parked(root: Person, ada: Person, name: str) -> dict[str, Any]:
@@ -277,6 +281,65 @@ async def test_a_repeat_about_a_parked_event_is_answered_as_the_first_was(
     assert (first.status_code, again.status_code, other.status_code) == (200, 200, 422)
     assert len(await deeds(application, place)) == 1
     assert (await live(root, "projects"))["dead_letters"] == 0
+
+
+async def test_parked_events_are_retried_one_after_the_other(
+    root: Person, ada: Person, application: Application
+) -> None:
+    path, key = f"{ADMIN}/dead-letters/retry", keyed()
+    async with disliked(application, "worse"):
+        bad = await parked(root, ada, "worse")
+        async with disliked(application, "bad", constraint="too"):
+            good = await parked(root, ada, "bad")
+        place = await head(application)
+        would = await root.post(path, json={"projection": "projects", "dry_run": True})
+        assert await head(application) == place
+        first = await root.post(path, json={"limit": 1})
+        body = {"projection": "projects"}
+        both, again = await asyncio.gather(
+            *(root.post(path, headers=key, json=body) for _ in range(2))
+        )
+        other = await root.post(path, headers=key, json={"limit": 1})
+    rest = await root.post(path, json={})
+
+    names = [f"projects/core/{one['position']}" for one in (bad, good)]
+    assert [one["position"] for one in would.json()["dead_letters"]] == [
+        bad["position"],
+        good["position"],
+    ]
+    assert first.json()["next"] == names[0]
+    assert [one["letter"] for one in both.json()["retried"]] == names
+    stuck, taken = (one["outcome"] for one in both.json()["retried"])
+    assert stuck["stuck"] == bad["position"]
+    assert stuck["reason"].startswith("CheckViolation")
+    assert taken == {"taken": 2, "stuck": None, "reason": None}
+    assert (again.json(), other.status_code) == (both.json(), 422)
+    assert [one["letter"] for one in rest.json()["retried"]] == names[:1]
+    assert len(await deeds(application, place)) == 2
+    assert (await live(root, "projects"))["dead_letters"] == 0
+
+
+@pytest.mark.parametrize(
+    ("body", "status"),
+    [
+        ({"limit": 0}, 422),
+        ({"limit": 101}, 422),
+        ({"dry_run": "perhaps"}, 422),
+        ({"all": True}, 422),
+        ({"projection": "nothing"}, 404),
+        ({"after": "users"}, 404),
+        ({"projection": "nothing", "dry_run": True}, 404),
+    ],
+)
+async def test_nothing_is_retried_on_a_request_that_makes_no_sense(
+    root: Person, application: Application, body: dict[str, Any], status: int
+) -> None:
+    place = await head(application)
+    answer = await root.post(f"{ADMIN}/dead-letters/retry", json=body)
+
+    assert answer.status_code == status
+    assert set(answer.json()) == {"detail"}
+    assert await head(application) == place
 
 
 async def test_a_server_that_should_get_no_requests_says_so(

@@ -17,7 +17,7 @@ from application.ports import Cause
 from projections.letters import DeadLetter, Outcome, Place
 from projections.refusals import StillPoisonError
 from projections.status import ProjectionStatus
-from projections.upkeep import Upkeep
+from projections.upkeep import RetriedPage, Upkeep
 
 LARGEST_PAGE: Final = 500
 
@@ -57,6 +57,19 @@ class LetterPage(msgspec.Struct, frozen=True, kw_only=True):
 
     dead_letters: list[DeadLetter]
     next: str | None
+
+
+class Retry(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """
+    Which parked events are retried: in order, of one projection or of all.
+
+    With ``dry_run`` they are only listed, and no Idempotency-Key is looked at.
+    """
+
+    projection: str | None = None
+    after: str | None = None
+    limit: Annotated[int, msgspec.Meta(ge=1, le=100)] = 100
+    dry_run: bool = False
 
 
 class LetterRead(msgspec.Struct, frozen=True, kw_only=True):
@@ -115,6 +128,7 @@ _LETTER: Final[Words] = {
     "parked_at": "2026-11-25T20:15:00.250000Z",
     "waiting": 2,
 }
+_OUTCOME: Final[Words] = {"taken": 3, "stuck": None, "reason": None}
 _EVENT: Final[Words] = {
     "log": "core",
     "position": 4001,
@@ -227,10 +241,31 @@ class ProjectionController(Controller):
         """List what could not be taken in."""
         if not 1 <= limit <= LARGEST_PAGE:
             raise Refusal(422, f"limit is from 1 to {LARGEST_PAGE}")
-        place = None if after is None else Place.of(after)
-        found = await upkeep.letters.page(only=projection, after=place, limit=limit)
-        more = str(found[-1].place) if len(found) == limit else None
-        return LetterPage(dead_letters=found, next=more)
+        return await _page(upkeep, projection, after, limit)
+
+    @post(
+        "/dead-letters/retry",
+        status_code=200,
+        responses=_answers(
+            200,
+            RetriedPage | LetterPage,
+            "What became of each; with dry_run, what would be retried",
+            {
+                "retried": [{"letter": "flows/core/4001", "outcome": _OUTCOME}],
+                "next": None,
+            },
+        ),
+    )
+    async def retry_many(
+        self, *, data: RequestBody[Retry], upkeep: Given[Upkeep], cause: Given[Cause]
+    ) -> RetriedPage | LetterPage:
+        """Take in one parked event after the other; none stops the others."""
+        if data.dry_run:
+            return await _page(upkeep, data.projection, data.after, data.limit)
+        after = None if data.after is None else Place.of(data.after)
+        return await upkeep.retry_page(
+            only=data.projection, after=after, limit=data.limit, cause=cause
+        )
 
     @get(
         "/{projection:str}/dead-letters/{log:str}/{position:str}",
@@ -293,3 +328,12 @@ class ProjectionController(Controller):
         """Go on without a parked event, now and in every rebuild."""
         place = Place.of(f"{projection}/{log}/{position}")
         return await upkeep.skip(place, data.reason, cause=cause)
+
+
+async def _page(
+    upkeep: Upkeep, projection: str | None, after: str | None, limit: int
+) -> LetterPage:
+    place = None if after is None else Place.of(after)
+    found = await upkeep.letters.page(only=projection, after=place, limit=limit)
+    more = str(found[-1].place) if len(found) == limit else None
+    return LetterPage(dead_letters=found, next=more)
