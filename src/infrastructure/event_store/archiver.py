@@ -81,6 +81,7 @@ class Archiver:
         self._sign = sign
         self._in_use = in_use
         self._shelf = Shelf(blobs)
+        self._compacted: tuple[datetime, int] | None = None
 
     async def candidates(self, *, before: datetime) -> list[Candidate]:
         """Return the partitions of runs whose month had ended *before*."""
@@ -124,40 +125,24 @@ class Archiver:
         Move what threads said *before*, at most so many events; return the archive.
 
         What opened, renamed or deleted a thread stays, and so does its newest event.
+        Who asks again with the same *before* hears only of positions not looked at yet:
+        what was a newest event then goes with a later moment.
         """
         async with self._owner() as connection:
             await _refuse_others(connection)
             upto = await one_value(connection, ARCHIVES["sealed"])
             if lagging := await behind(connection, upto):
                 raise NothingMovedError(lagging)
-            events = await aged_events(connection, before=before, upto=upto)
-            if not events:
-                return None
-            streams = listed_streams(events)
-            manifest, address = await write(
-                self._blobs,
-                THREADS,
-                paged([events]),
-                paged([streams]),
-                since=min(one.since for one in streams),
-                until=max(one.until for one in streams),
+            since, after = self._compacted or (before, 0)
+            events, looked = await aged_events(
+                connection,
+                before=before,
+                after=after if since == before else 0,
+                upto=upto,
             )
-            row = self._shelved(manifest, address)
-
-            async def leave() -> None:
-                gone = await connection.execute(
-                    ARCHIVES["remove"],
-                    {
-                        "positions": [event.position for event in events],
-                        "streams": [event.stream for event in events],
-                        "versions": [event.version for event in events],
-                    },
-                )
-                if gone.rowcount != len(events):
-                    raise NothingMovedError("the threads were compacted elsewhere")
-
-            await self._leave(connection, row, leave)
-        return await self._recorded(row, cause=cause)
+            row = await self._taken_out(connection, events) if events else None
+            self._compacted = before, looked
+        return await self._recorded(row, cause=cause) if row else None
 
     async def aged(self, *, before: datetime) -> tuple[int, int]:
         """
@@ -184,6 +169,36 @@ class Archiver:
             cursor = await connection.execute(ARCHIVES["unrecorded"])
             found = [Archive(*row) for row in await cursor.fetchall()]
         return [await self._recorded(archive, cause=cause) for archive in found]
+
+    async def _taken_out(
+        self, connection: AsyncConnection[Any], events: Sequence[StoredEvent]
+    ) -> Archive:
+        """Move *events* from their threads to an archive, and shelve it."""
+        streams = listed_streams(events)
+        manifest, address = await write(
+            self._blobs,
+            THREADS,
+            paged([list(events)]),
+            paged([streams]),
+            since=min(one.since for one in streams),
+            until=max(one.until for one in streams),
+        )
+        row = self._shelved(manifest, address)
+
+        async def leave() -> None:
+            gone = await connection.execute(
+                ARCHIVES["remove"],
+                {
+                    "positions": [event.position for event in events],
+                    "streams": [event.stream for event in events],
+                    "versions": [event.version for event in events],
+                },
+            )
+            if gone.rowcount != len(events):
+                raise NothingMovedError("the threads were compacted elsewhere")
+
+        await self._leave(connection, row, leave)
+        return row
 
     async def _leave(
         self,

@@ -150,20 +150,24 @@ async def streams_in(
 
 
 async def aged_events(
-    connection: AsyncConnection[Any], *, before: datetime, upto: int
-) -> list[StoredEvent]:
-    """Return what threads said *before*, as much of it as one archive takes."""
+    connection: AsyncConnection[Any], *, before: datetime, after: int, upto: int
+) -> tuple[list[StoredEvent], int]:
+    """
+    Return what threads said *before*, as much of it as one archive takes.
+
+    Return also up to which position that is all of it.
+    """
     found: list[StoredEvent] = []
     cursor = connection.cursor(binary=True)
     asked = {"upto": upto, "topics": SAYINGS, "before": before, "limit": PAGE}
     while len(found) < COMPACTED:
-        after = found[-1].position if found else 0
         await cursor.execute(ARCHIVES["aged"], asked | {"after": after})
         page = [stored_event(row) for row in await cursor.fetchall()]
         if not page:
-            break
+            return found, upto
         found += page
-    return found
+        after = page[-1].position
+    return found, after
 
 
 async def paged[T](pages: Sequence[list[T]]) -> AsyncIterator[list[T]]:
