@@ -56,20 +56,23 @@ def verify(
     help="Write it to this file.  [default: print it]",
 )
 @data_dir_option
-def head(*, out: Path | None, data_dir: Path | None) -> None:
+@json_option
+def head(*, out: Path | None, data_dir: Path | None, as_json_lines: bool) -> None:
     """
-    Export how far history is sealed, as JSON.
+    Export how far history is sealed; what is printed is JSON anyway.
 
     Keep it where who can reach the database cannot: ``verify --head`` then tells
     whether events were cut off the end, or all of history was written anew.
     """
     found = asyncio.run(_head(chosen(data_dir=data_dir)))
-    if out is None:
+    if as_json_lines or out is None:
         as_json(found)
+    if out is None:
         return
     out.write_bytes(msgspec.json.format(msgspec.json.encode(found)) + b"\n")
-    console().print(f"core is sealed up to {found.core.last_position}, runs up to ")
-    console().print(f"{found.runs.last_position}; see {out}")
+    if not as_json_lines:
+        console().print(f"core is sealed up to {found.core.last_position}, runs up to ")
+        console().print(f"{found.runs.last_position}; see {out}")
 
 
 async def _verify(settings: Settings, kept: Head | None) -> list[LogEvidence]:

@@ -19,6 +19,7 @@ def test_a_changed_event_is_named_and_a_kept_head_knows_a_cut_one() -> None:
             first.stop()  # which seals the rest
         with running(home) as server:
             exported = server.command("events", "head", "--out", "head.json")
+            printed = server.command("events", "head", "--json")
             sound = server.command("events", "verify", "--head", "head.json")
             database = EmbeddedPostgres.running(home / "data")
             assert database is not None
@@ -36,6 +37,7 @@ def test_a_changed_event_is_named_and_a_kept_head_knows_a_cut_one() -> None:
     assert stranger.returncode == 1
     assert "is not an exported head" in stranger.stderr
     assert exported.returncode == 0, exported.stderr
+    assert set(json.loads(printed.stdout)) >= {"core", "runs"}
     assert sound.returncode == 0, sound.stderr
     assert "NOT YET SEALED" in sound.stdout
     assert changed.returncode == 1
