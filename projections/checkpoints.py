@@ -43,7 +43,7 @@ PARK: LiteralString = (
 )
 
 _STANDING: LiteralString = (
-    "SELECT log, position, epoch, state FROM es.projections"
+    "SELECT log, position, epoch, state, archives FROM es.projections"
     " WHERE name = %s AND version = %s"
 )
 # A release that did not know the column said it in the reason alone.
@@ -56,8 +56,8 @@ _SKIPPED: LiteralString = (
     "SELECT log, position FROM es.skipped_events WHERE projection = %s"
 )
 _BEGIN: LiteralString = (
-    "INSERT INTO es.projections (name, version, log, state)"
-    " VALUES (%s, %s, %s, 'building') ON CONFLICT DO NOTHING"
+    "INSERT INTO es.projections (name, version, log, state, archives)"
+    " VALUES (%s, %s, %s, 'building', %s) ON CONFLICT DO NOTHING"
 )
 _SERVED: LiteralString = (
     "SELECT name, version, log, position FROM es.projections WHERE active"
@@ -111,6 +111,8 @@ class Standing(msgspec.Struct, frozen=True):
     positions: dict[Log, int]
     epoch: int
     state: State
+    archives: bool = False
+    """Whether it is filled from archived events too."""
 
 
 class Held(msgspec.Struct, frozen=True):
@@ -142,10 +144,12 @@ async def standing(
     cursor = connection.cursor(row_factory=tuple_row)
     await cursor.execute(_STANDING, (name, version))
     rows = await cursor.fetchall()
-    positions: dict[Log, int] = {log: position for log, position, _, _ in rows}
+    positions: dict[Log, int] = {log: position for log, position, *_ in rows}
     if not rows:
         return Standing({}, 0, "retired")
-    return Standing(positions, max(epoch for _, _, epoch, _ in rows), rows[0][3])
+    epoch = max(epoch for _, _, epoch, *_ in rows)
+    [*_, state, archives] = rows[0]
+    return Standing(positions, epoch, state, archives)
 
 
 async def held(connection: AsyncConnection[Any], name: str, version: int) -> list[Held]:
@@ -163,10 +167,15 @@ async def skipped(connection: AsyncConnection[Any], name: str) -> set[tuple[Log,
 
 
 async def begin(
-    connection: AsyncConnection[Any], name: str, version: int, log: Log
+    connection: AsyncConnection[Any],
+    name: str,
+    version: int,
+    log: Log,
+    *,
+    archives: bool = False,
 ) -> None:
     """Put a checkpoint at zero, unless there is one."""
-    await connection.execute(_BEGIN, (name, version, log))
+    await connection.execute(_BEGIN, (name, version, log, archives))
 
 
 async def activate(connection: AsyncConnection[Any], name: str, version: int) -> None:

@@ -68,7 +68,11 @@ async def whole(
 
 
 async def make(
-    connection: AsyncConnection[Any], projector: Projector, generation: int
+    connection: AsyncConnection[Any],
+    projector: Projector,
+    generation: int,
+    *,
+    archives: bool = False,
 ) -> None:
     """Create the empty tables of a generation, with checkpoints at zero."""
     schema = schema_of(projector.name, generation)
@@ -83,7 +87,9 @@ async def make(
     for table in projector.tables.sorted_tables:
         await connection.execute(table_ddl(table, schema=schema).encode())
     for log in projector.logs:
-        await checkpoints.begin(connection, projector.name, generation, log)
+        await checkpoints.begin(
+            connection, projector.name, generation, log, archives=archives
+        )
 
 
 async def index(

@@ -84,12 +84,14 @@ async def rebuild(
     progress: Progress | None = None,
     *,
     page: int | None = None,
+    archives: bool = False,
 ) -> Rebuilt:
     """
     Fill a new generation from position zero, serve it, and return what that took.
 
     *progress* hears how many positions are done, and of how many; events are read in
-    pages of *page*. An interrupted rebuild goes on where it stopped.
+    pages of *page*. An interrupted rebuild goes on where it stopped, if it read
+    *archives* just as this one: otherwise events would be missing before that.
 
     Raise `RebuildRunningError` if one is under way, `RebuildFailedError` at the first
     event that does not go in, unless what is served waits there as well, and
@@ -97,7 +99,7 @@ async def rebuild(
     """
     async with _alone(database, projector, wait=False) as connection:
         work = _Rebuild(connection, database, store, projector, progress, page=page)
-        return await work.run(on_poison="stop")
+        return await work.run(on_poison="stop", archives=archives)
 
 
 async def swap_back(
@@ -192,9 +194,9 @@ class _Rebuild:
         self._pace = Pace()
         self._told_at = 0.0
 
-    async def run(self, *, on_poison: OnPoison) -> Rebuilt:
+    async def run(self, *, on_poison: OnPoison, archives: bool = False) -> Rebuilt:
         """Begin, or go on with what was interrupted."""
-        number = await _prepare(self._connection, self._projector)
+        number = await _prepare(self._connection, self._projector, archives=archives)
         return await self.carry_on(number, state="building", on_poison=on_poison)
 
     async def carry_on(
@@ -308,7 +310,9 @@ class _Rebuild:
                     await generations.drop(connection, self._projector, number)
 
 
-async def _prepare(connection: AsyncConnection[Any], projector: Projector) -> int:
+async def _prepare(
+    connection: AsyncConnection[Any], projector: Projector, *, archives: bool
+) -> int:
     """Return the generation to fill: one that was interrupted, or a new one."""
     name = projector.name
     numbers = await generations.numbers(connection, name)
@@ -324,10 +328,11 @@ async def _prepare(connection: AsyncConnection[Any], projector: Projector) -> in
             found = await checkpoints.standing(connection, name, newest)
             shape = await generations.shape(connection, name, newest)
             unfinished = found.state in {"building", "interrupted"}
-            if unfinished and shape == generations.shape_of(projector):
+            alike = shape == generations.shape_of(projector)
+            if unfinished and alike and found.archives == archives:
                 await checkpoints.mark(connection, name, newest, "building")
                 return newest
-        await generations.make(connection, projector, newest + 1)
+        await generations.make(connection, projector, newest + 1, archives=archives)
     return newest + 1
 
 

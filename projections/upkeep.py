@@ -113,12 +113,16 @@ class Upkeep:
         """
         Fill a new generation and serve it, as soon as it is its turn.
 
-        It is made from *history* where that is given, such as one with archives, and
+        It is made from *history* where that is given, which is one with archives, and
         put on record in the stream *operation*.
         """
         projector, read = self._projector(name), history or self._store
         async with self._turn:
-            made = await rebuild(self._database, read, projector, progress, page=page)
+            made = await rebuild(
+                *(self._database, read, projector, progress),
+                page=page,
+                archives=history is not None,
+            )
         rebuilt = ProjectionRebuilt(
             projection=name,
             generation=made.generation,

@@ -6,7 +6,7 @@ BEGIN
         RAISE EXCEPTION 'there are sealed or archived events, which the schema before cannot hold';
     END IF;
 END $$;
-ALTER TABLE es.projections DROP COLUMN failure, DROP COLUMN epoch,
+ALTER TABLE es.projections DROP COLUMN failure, DROP COLUMN epoch, DROP COLUMN archives,
     DROP COLUMN events_per_second, DROP COLUMN seconds_left;
 ALTER TABLE es.dead_letters
     DROP COLUMN tag, DROP COLUMN stream_version, DROP COLUMN tries, DROP COLUMN unreadable;

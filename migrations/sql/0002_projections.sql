@@ -21,9 +21,11 @@ CREATE TABLE es.skipped_events (
 -- failure: what keeps the checkpoint from moving, or why a generation was not finished.
 -- epoch: raised by whoever writes beside the leader, who must then read again which
 -- streams are held: a checkpoint moves only for who knows the epoch.
+-- archives: it is filled from archived events too; who goes on with it must read alike.
 -- events_per_second, seconds_left: what a rebuild that is under way told last of its pace.
 ALTER TABLE es.projections
     ADD COLUMN failure           jsonb,
-    ADD COLUMN epoch             bigint NOT NULL DEFAULT 0,
+    ADD COLUMN epoch             bigint  NOT NULL DEFAULT 0,
+    ADD COLUMN archives          boolean NOT NULL DEFAULT false,
     ADD COLUMN events_per_second double precision,
     ADD COLUMN seconds_left      double precision;

@@ -78,7 +78,8 @@ def rebuild(
     """
     Make read tables anew from the first event, while the server serves.
 
-    Two are made at a time. Ctrl+C stops; the same command goes on from there.
+    Two are made at a time. Ctrl+C stops; the same command goes on from there, while
+    one that differs in --archives begins anew.
     """
 
     async def work(world: World) -> None:
@@ -88,7 +89,7 @@ def rebuild(
                 f"Name projections, or say --all. There are: {', '.join(known)}."
             )
         wanted = known if every else _known(names, known)
-        history = world.archived if archives else world.store
+        history = world.archived if archives else None
         await _each(wanted, world, history, as_json_lines=as_json_lines)
 
     try:
@@ -144,7 +145,11 @@ async def _with_world(
 
 
 async def _each(
-    names: Sequence[str], world: World, history: EventStore, *, as_json_lines: bool
+    names: Sequence[str],
+    world: World,
+    history: EventStore | None,
+    *,
+    as_json_lines: bool,
 ) -> None:
     async def one(name: str) -> None:
         told = _Told(name, bars, as_json_lines=as_json_lines)

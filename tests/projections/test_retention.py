@@ -10,6 +10,7 @@ from uuid import uuid4
 
 import pytest
 
+from application.ports import EventStore
 from domain.operation.events import RetentionApplied
 from domain.operation.operation import Operation
 from domain.thread.events import MessagePosted
@@ -291,3 +292,45 @@ async def test_a_rebuild_with_archives_shows_archived_runs_again(past: Past) -> 
         await upkeep.rebuild(name, cause=CAUSE, history=history)
 
     assert await past.shown(FOR_EVER) == before
+
+
+class StoppedError(Exception):
+    """The operator pressed Ctrl+C."""
+
+
+def stopped(done: int, _: int) -> None:
+    if done > 4:
+        raise StoppedError
+
+
+async def test_a_rebuild_is_not_gone_on_with_by_one_that_differs_in_archives(
+    past: Past,
+) -> None:
+    await a_hundred_days(past)
+    full = (await past.shown(FOR_EVER))["runs"]
+    await past.retention.apply(cause=CAUSE)
+    assert isinstance(past.store, PostgresEventStore)
+    history = ArchivedEventStore(past.store, past.database, past.blobs)
+    upkeep = Upkeep(past.database, past.store, ALL)
+
+    async def begun(history: EventStore | None) -> None:
+        with pytest.raises(StoppedError):
+            await upkeep.rebuild(
+                "runs", cause=CAUSE, page=2, progress=stopped, history=history
+            )
+
+    async def made(history: EventStore | None) -> tuple[int, int]:
+        found = await upkeep.rebuild("runs", cause=CAUSE, history=history)
+        return found.generation, len((await past.shown(FOR_EVER))["runs"])
+
+    await begun(None)
+    with_archives = await made(history)
+    await begun(history)
+    without = await made(None)
+    await begun(history)
+    gone_on_with = await made(history)
+
+    # The second is live; each rebuild that is not gone on with takes a number, too.
+    assert with_archives == (4, len(full))
+    assert without == (6, len(full) - 1)
+    assert gone_on_with == (7, len(full))
