@@ -10,7 +10,14 @@ import httpx
 import psycopg
 import pytest
 
-from tests.journeys.running import Running, running, served, signed_in
+from tests.journeys.running import (
+    COMMAND,
+    Running,
+    environment,
+    running,
+    served,
+    signed_in,
+)
 from tests.servers import Addresses, directory_for_servers, eventually
 
 pytestmark = [pytest.mark.chaos, pytest.mark.server, pytest.mark.timeout(300)]
@@ -94,6 +101,31 @@ def alike(one: httpx.Client, other: httpx.Client) -> None:
     eventually(check, failures=(AssertionError,), within=20)
 
 
+def eventually_there(client: httpx.Client, *sessions: str) -> None:
+    def check() -> None:
+        assert {session for session, _ in seen(client)["messages"]} == {*sessions}
+
+    eventually(check, failures=(AssertionError,), within=20)
+
+
+def both_serve(at_old: httpx.Client, at_new: httpx.Client) -> None:
+    draw_and_run(at_new, "at the new one")
+    flow = draw_and_run(at_old, "at the old one")
+    alike(at_old, at_new)
+
+    renamed = at_new.patch(f"/api/v1/flows/{flow}", json={"name": "renamed"})
+    assert renamed.status_code == 200, renamed.text
+    alike(at_old, at_new)
+    at_old.delete(f"/api/v1/flows/{flow}").raise_for_status()
+    alike(at_old, at_new)
+
+
+def finish(home: Path, settings: dict[str, str]) -> None:
+    """Say that the release before is gone."""
+    words = [str(COMMAND), "migrate", "--finish"]
+    subprocess.run(words, cwd=home, env=environment(**settings), check=True)
+
+
 def test_the_release_before_serves_beside_this_one(
     release_before: Path, blank_database: Addresses
 ) -> None:
@@ -110,24 +142,30 @@ def test_the_release_before_serves_beside_this_one(
             running(new_home, **settings) as new,
             signed_in(new, "somebody", PASSWORD) as at_new,
         ):
-            draw_and_run(at_new, "at the new one")
-            flow = draw_and_run(at_old, "at the old one")
-            alike(at_old, at_new)
-
-            renamed = at_new.patch(f"/api/v1/flows/{flow}", json={"name": "renamed"})
-            assert renamed.status_code == 200, renamed.text
-            alike(at_old, at_new)
-            at_old.delete(f"/api/v1/flows/{flow}").raise_for_status()
-            alike(at_old, at_new)
+            both_serve(at_old, at_new)
 
             old.stop()
+            assert sealed(blank_database) == 0
+            finish(new_home, settings)
             draw_and_run(at_new, "alone")
+            eventually_there(at_new, "before", "at the new one", "alone")
+        with (
+            running(new_home, **settings) as again,
+            signed_in(again, "somebody", PASSWORD) as at_it,
+        ):
+            draw_and_run(at_it, "sealed")
+            assert sealed(blank_database) > 0
 
-            def all_there() -> None:
-                told = {session for session, _ in seen(at_new)["messages"]}
-                assert told == {"before", "at the new one", "alone"}
 
-            eventually(all_there, failures=(AssertionError,), within=20)
+def sealed(addresses: Addresses) -> int:
+    """Count the events that a server of the release before could not read."""
+    with psycopg.connect(addresses.migration_dsn) as connection:
+        row = connection.execute(
+            "SELECT count(subject) FROM es.core_events"
+            " UNION ALL SELECT count(subject) FROM es.runs_events ORDER BY 1 DESC"
+        ).fetchone()
+    assert row is not None
+    return int(row[0])
 
 
 def has_table(addresses: Addresses, migration: Path) -> bool:
