@@ -15,6 +15,7 @@ from domain.kernel import DomainError
 from domain.operation.events import RetentionApplied
 from domain.operation.operation import Operation
 from infrastructure.blobs.local import LocalBlobs
+from infrastructure.blobs.several import delete_all
 from infrastructure.event_store.archiver import Archiver, NothingMovedError
 from infrastructure.event_store.segments import Sign
 from infrastructure.event_store.statements import named
@@ -128,10 +129,11 @@ class Retention:
     ) -> Aged:
         rows = size = 0
         while True:
-            cursor = await connection.execute(_SQL[f"remove {kind}"], parameters)
-            [count, freed, addresses] = await cursor.fetchone() or (0, 0, None)
-            for address in addresses or ():
-                await self._blobs.delete(address)
+            # Rows alone tell where blobs lie: they stay, should we be killed before.
+            async with connection.transaction():
+                cursor = await connection.execute(_SQL[f"remove {kind}"], parameters)
+                [count, freed, addresses] = await cursor.fetchone() or (0, 0, None)
+                await delete_all(self._blobs, addresses or ())
             rows, size = rows + count, size + freed
             if not count:
                 return Aged(kind=kind, rows=rows, bytes=size)

@@ -158,6 +158,28 @@ async def test_blobs_of_forgotten_contents_go_too(past: Past) -> None:
     assert address not in [p.name for p in past.blobs._root.rglob("*") if p.is_file()]
 
 
+async def test_rows_stay_while_their_blobs_cannot_go(
+    past: Past, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    await a_hundred_days(past)
+    before = await past.contents()
+    files = {path for path in past.blobs._root.rglob("*") if path.is_file()}
+
+    async def away(_: str) -> None:
+        raise ConnectionAbortedError
+
+    with monkeypatch.context() as patched:
+        patched.setattr(past.blobs, "delete", away)
+        with pytest.raises(ConnectionAbortedError):
+            await past.retention.apply(cause=CAUSE)
+
+    assert await past.contents() == before
+    assert await past.count("rm.messages") == 4
+    await past.retention.apply(cause=CAUSE)
+    left = {path for path in files if path.is_file()}
+    assert len(left) == len(await past.contents()) < len(before)
+
+
 async def test_with_nothing_limited_nothing_goes(past: Past) -> None:
     await a_hundred_days(past)
     contents = await past.contents()

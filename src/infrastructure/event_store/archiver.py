@@ -15,6 +15,7 @@ from application.ports import Blobs, Cause, ConcurrencyError
 from domain.kernel import ContentRef
 from domain.operation.events import RunsArchived
 from domain.operation.operation import Operation
+from infrastructure.blobs.several import delete_all
 from infrastructure.event_store.archive_writing import write
 from infrastructure.event_store.archives import (
     ARCHIVES,
@@ -257,14 +258,16 @@ class Archiver:
                     if isinstance(value, ContentRef):
                         named.add(value.id)
             await asyncio.sleep(0)  # others have work to do as well
-        kept = await self._in_use(list(named))
-        async with self._database.pool.connection() as connection:
-            cursor = await connection.execute(
-                ARCHIVES["forget"], {"ids": list(named), "kept": list(kept)}
-            )
-            addresses = [row[0] for row in await cursor.fetchall() if row[0]]
-        for address in addresses:
-            await self._blobs.delete(address)
+        gone = named.difference(await self._in_use(list(named)))
+        for ids in batched(gone, PAGE):
+            # Rows alone tell where blobs lie: they stay, should we be killed before.
+            async with (
+                self._database.pool.connection() as connection,
+                connection.transaction(),
+            ):
+                cursor = await connection.execute(ARCHIVES["forget"], {"ids": [*ids]})
+                addresses = [row[0] for row in await cursor.fetchall() if row[0]]
+                await delete_all(self._blobs, addresses)
 
     async def _disown(self, archive: Archive) -> None:
         after = None

@@ -98,7 +98,7 @@ DELETE FROM es.ownership WHERE resource = ANY(%(runs)s) AND kind = 'run'
 
 -- name: forget
 -- Contents that only archived events name; a message that can be read keeps its own.
-DELETE FROM es.contents AS c WHERE c.id = ANY(%(ids)s) AND c.id <> ALL(%(kept)s) RETURNING address, size
+DELETE FROM es.contents WHERE id = ANY(%(ids)s) RETURNING address
 
 -- name: aged_extent
 SELECT count(*), coalesce(sum(octet_length(e.state)), 0)::bigint
