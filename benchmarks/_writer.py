@@ -5,6 +5,7 @@ import asyncio
 import sys
 
 import msgspec
+import uvloop
 
 from benchmarks.append import ours
 from infrastructure.postgres import Database
@@ -30,7 +31,7 @@ def main() -> None:
     parser.add_argument("clients", type=int)
     parser.add_argument("seconds", type=int)
     given = parser.parse_args()
-    asyncio.run(write(given.url, given.clients, given.seconds))
+    uvloop.run(write(given.url, given.clients, given.seconds))
 
 
 if __name__ == "__main__":

@@ -14,6 +14,7 @@ from uuid import UUID, uuid4
 
 import msgspec
 import psycopg
+import uvloop
 from eventsourcing.application import Application
 from eventsourcing.domain import Aggregate as LibraryAggregate, event
 
@@ -154,7 +155,7 @@ def measure(server: EmbeddedPostgres, script: Path, given: argparse.Namespace) -
             await database.close()
 
     def run_ours(clients: int) -> Rate:
-        return asyncio.run(once(clients))
+        return uvloop.run(once(clients))  # as the server does
 
     asyncio.run(migrate(url))
     with psycopg.connect(url, autocommit=True) as connection:

@@ -14,8 +14,8 @@ from infrastructure.postgres import connection_string
 logger = logging.getLogger(__name__)
 
 CHANNELS: dict[Log, str] = {"core": "events_core", "runs": "events_runs"}
-PAUSE = 0.005
-"""Seconds between two notifications, so that many commits share one."""
+PAUSE = 0.01
+"""Seconds between two notifications, so that many commits share one: each costs."""
 
 
 class Notifier:
