@@ -1,5 +1,6 @@
 """What one generation of a projection takes from its logs, and what it becomes."""
 
+import asyncio
 from collections.abc import Sequence
 from typing import Any
 
@@ -16,6 +17,9 @@ from projections.statements import Statement, preload, statements
 
 KNOWN = frozenset(tag_of(event) for event in EVENT_TYPES)
 """The tags of every event that this server has a class for."""
+
+SLICE = 100
+"""How many events are folded at a stretch, before others have their turn."""
 
 
 class Intake:
@@ -52,8 +56,14 @@ class Intake:
                 raise UnreadableEventError(recorded.event.reason)
         needs = self.projector.needs(batch)
         rows = Rows(await preload(connection, needs, schema=self.schema))
-        self.projector.fold(batch, rows)
-        return list(statements(rows, schema=self.schema))
+        for start in range(0, len(batch), SLICE):
+            self.projector.fold(batch[start : start + SLICE], rows)
+            await asyncio.sleep(0)
+        made: list[Statement] = []
+        for statement in statements(rows, schema=self.schema):
+            made.append(statement)
+            await asyncio.sleep(0)
+        return made
 
 
 def context_of(tag: str) -> str:

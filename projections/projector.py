@@ -65,4 +65,8 @@ class Projector(ABC):
 
     @abstractmethod
     def fold(self, batch: Sequence[Recorded], rows: Rows) -> None:
-        """Turn facts into row changes; they are written with the checkpoint."""
+        """
+        Turn facts into row changes; they are written with the checkpoint.
+
+        A batch comes in slices, one after the other, on the same *rows*.
+        """

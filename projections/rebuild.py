@@ -30,7 +30,7 @@ _logger = logging.getLogger(__name__)
 
 PAGE = 5000
 SMALL_PAGE = 1000
-"""For who serves beside it: nobody is answered while a page is decoded and folded."""
+"""For who serves beside it: nobody is answered while a page is fetched or sent."""
 CLOSE = 1000
 """How few events may be left for the swap, which holds the live projection up."""
 

@@ -1,5 +1,6 @@
 """The event store on PostgreSQL: two logs, a writer each, and reads by the pool."""
 
+import asyncio
 import logging
 import time
 from collections.abc import Callable, Sequence
@@ -51,6 +52,8 @@ from infrastructure.subject_keys import SubjectKeys
 logger = logging.getLogger(__name__)
 
 PAGE = 2000
+SLICE = 100
+"""How many events are decoded at a stretch, before others have their turn."""
 """How many events of a stream are read at once when it is replayed."""
 ALL = 2**63 - 1
 """A version beyond every stream's end."""
@@ -325,8 +328,17 @@ class PostgresEventStore(EventStore):
             return await cursor.fetchall()
 
     async def _recorded(self, log: Log, rows: Sequence[TupleRow]) -> list[Recorded]:
-        read = self._mapper.read
         keys = await self._mapper.keys_to_open({row[-1] for row in rows})
+        recorded = self._decoded(log, rows[:SLICE], keys)
+        for start in range(SLICE, len(rows), SLICE):
+            await asyncio.sleep(0)
+            recorded += self._decoded(log, rows[start : start + SLICE], keys)
+        return recorded
+
+    def _decoded(
+        self, log: Log, rows: Sequence[TupleRow], keys: Keys
+    ) -> list[Recorded]:
+        read = self._mapper.read
         return [
             Recorded(
                 log=log,
