@@ -14,12 +14,12 @@ from application.ports import Blobs, Cause
 from domain.kernel import DomainError
 from domain.operation.events import RetentionApplied
 from domain.operation.operation import Operation
+from infrastructure.archive.archiver import Archiver, NothingMovedError
 from infrastructure.blobs.local import LocalBlobs
 from infrastructure.blobs.several import delete_all
-from infrastructure.event_store.archiver import Archiver, NothingMovedError
-from infrastructure.event_store.segments import Sign
 from infrastructure.event_store.statements import named
 from infrastructure.event_store.store import PostgresEventStore
+from infrastructure.evidence.segments import Sign
 from infrastructure.postgres import Database, connection_string
 from projections.keeping import Keeping, before
 

@@ -38,8 +38,8 @@ from infrastructure.blobs.s3 import S3Blobs
 from infrastructure.embedded_postgres import EmbeddedPostgres
 from infrastructure.event_store.listener import Listener
 from infrastructure.event_store.migrate import finish, migrate
-from infrastructure.event_store.sealer import Sealer
 from infrastructure.event_store.store import LOGS, PostgresEventStore
+from infrastructure.evidence.sealer import Sealer
 from infrastructure.installation_keys import keyring_in
 from infrastructure.master_secrets import MasterSecrets
 from infrastructure.postgres import Database

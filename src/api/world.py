@@ -33,6 +33,8 @@ from application.sessions import Sessions
 from application.users import Passwords, Users
 from application.variables import Variables
 from domain.kernel import Json
+from infrastructure.archive.archived_store import ArchivedEventStore
+from infrastructure.archive.evidence import PostgresArchivedEntries
 from infrastructure.components.registry import BuiltinComponents
 from infrastructure.components.starters import starter_flows
 from infrastructure.credentials import (
@@ -41,8 +43,6 @@ from infrastructure.credentials import (
     PostgresSessions,
     SignInLinks,
 )
-from infrastructure.event_store.archive_evidence import PostgresArchivedEntries
-from infrastructure.event_store.archived_store import ArchivedEventStore
 from infrastructure.event_store.browse import PostgresBrowser
 from infrastructure.event_store.canvas import PostgresCanvas
 from infrastructure.event_store.claims import PostgresClaims
@@ -50,7 +50,7 @@ from infrastructure.event_store.leases import PostgresLeases
 from infrastructure.event_store.ownership import PostgresOwnership
 from infrastructure.event_store.remains import PostgresEstate
 from infrastructure.event_store.store import PostgresEventStore
-from infrastructure.event_store.verification import PostgresEvidence
+from infrastructure.evidence.verification import PostgresEvidence
 from infrastructure.installation_keys import PostgresWrapping
 from infrastructure.keyring import Keyring
 from infrastructure.postgres import Database

@@ -18,11 +18,11 @@ from domain.run.events import (
     VertexBuilt,
 )
 from domain.thread.events import ThreadOpened, ThreadRenamed
+from infrastructure.archive.archived_store import ArchivedEventStore
+from infrastructure.archive.archiver import Archiver
+from infrastructure.archive.archives import Archive
+from infrastructure.archive.leaving import Candidate
 from infrastructure.blobs.local import LocalBlobs
-from infrastructure.event_store.archived_store import ArchivedEventStore
-from infrastructure.event_store.archiver import Archiver
-from infrastructure.event_store.archives import Archive
-from infrastructure.event_store.leaving import Candidate
 from tests.contracts.event_stores import OWNER, because
 from tests.infrastructure.evidence_room import KEYS, Room
 from tests.projections.journal import RunsFacts, content

@@ -10,10 +10,10 @@ from psycopg import AsyncConnection
 from application.ports import Blobs
 from application.ports.evidence import Finding, Head, LogEvidence
 from domain.kernel import Aggregate
-from infrastructure.event_store.archive_evidence import PostgresArchivedEntries
-from infrastructure.event_store.sealer import Sealer
+from infrastructure.archive.evidence import PostgresArchivedEntries
 from infrastructure.event_store.store import PostgresEventStore
-from infrastructure.event_store.verification import PostgresEvidence
+from infrastructure.evidence.sealer import Sealer
+from infrastructure.evidence.verification import PostgresEvidence
 from infrastructure.keyring import Keyring
 from infrastructure.postgres import Database
 from tests.contracts.event_stores import Named, because

@@ -14,8 +14,8 @@ from domain.run.events import (
     RunFailed,
 )
 from domain.run.run import Run
-from infrastructure.event_store import leaving
-from infrastructure.event_store.archiver import Archiver, NothingMovedError
+from infrastructure.archive import leaving
+from infrastructure.archive.archiver import Archiver, NothingMovedError
 from infrastructure.event_store.mapper import ErasedEvent
 from infrastructure.event_store.store import PostgresEventStore
 from infrastructure.subject_keys import PostgresSubjectKeys
@@ -81,7 +81,7 @@ async def test_an_archive_is_on_record_and_history_verifies(kept: Store) -> None
 async def test_pages_of_history_are_the_same_with_archives(
     kept: Store, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("infrastructure.event_store.archive_writing.MOST_EVENTS", 4)
+    monkeypatch.setattr("infrastructure.archive.writing.MOST_EVENTS", 4)
     monkeypatch.setattr(leaving, "PAGE", 3)
     monkeypatch.setattr(leaving, "STREAMS", 2)
     runs = await kept.month()

@@ -7,9 +7,9 @@ import pytest
 
 from application.ports import Blobs
 from domain.run.run import Run
+from infrastructure.archive import leaving
 from infrastructure.blobs.local import LocalBlobs
 from infrastructure.blobs.s3 import S3Blobs
-from infrastructure.event_store import leaving
 from tests.contracts.event_stores import because
 from tests.infrastructure.archiving import LONG_AFTER, Store
 from tests.infrastructure.evidence_room import Room
@@ -39,7 +39,7 @@ async def test_a_month_goes_is_listed_fetched_replayed_and_verified(
     room: Room, blobs: Blobs, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     # Several files each of events and streams, as a real month has.
-    monkeypatch.setattr("infrastructure.event_store.archive_writing.MOST_EVENTS", 4)
+    monkeypatch.setattr("infrastructure.archive.writing.MOST_EVENTS", 4)
     monkeypatch.setattr(leaving, "PAGE", 3)
     monkeypatch.setattr(leaving, "STREAMS", 2)
     room.blobs = blobs

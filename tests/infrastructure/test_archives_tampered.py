@@ -6,7 +6,7 @@ from collections.abc import Callable
 import msgspec
 import pytest
 
-from infrastructure.event_store.archives import archive_id
+from infrastructure.archive.archives import archive_id
 from tests.infrastructure.archiving import (
     Store,
 )

@@ -7,7 +7,7 @@ from uuid import UUID, uuid4
 import pytest
 
 from domain.thread.events import MessagePosted, ThreadOpened, ThreadRenamed
-from infrastructure.event_store import leaving
+from infrastructure.archive import leaving
 from tests.contracts.event_stores import OWNER, because
 from tests.infrastructure.archiving import FLOW, LONG_AFTER, Store
 from tests.projections.journal import RunsFacts, content
@@ -76,7 +76,7 @@ async def test_compaction_looks_once_at_what_stays_and_goes_on_with_what_is_seal
             found.append(one.events)
         return found
 
-    monkeypatch.setattr("infrastructure.event_store.archiver.aged_events", watched)
+    monkeypatch.setattr("infrastructure.archive.archiver.aged_events", watched)
     await kept.tell(thread, ThreadOpened(flow=FLOW, session="s", owner=OWNER))
     for _ in range(2):
         await kept.tell(thread, *(said() for _ in range(6)))

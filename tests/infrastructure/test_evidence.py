@@ -9,13 +9,9 @@ from psycopg.rows import dict_row
 
 from application.ports.evidence import Head
 from domain.kernel import Log
-from infrastructure.event_store.sealer import Sealer
-from infrastructure.event_store.segments import (
-    SEGMENTS,
-    StoredEvent,
-    entries_in,
-    entry_of,
-)
+from infrastructure.event_store.stored_event import StoredEvent
+from infrastructure.evidence.sealer import Sealer
+from infrastructure.evidence.segments import SEGMENTS, entries_in, entry_of
 from infrastructure.keyring import Keyring
 from tests.contracts.event_stores import Named, Talk
 from tests.infrastructure.evidence_room import Room

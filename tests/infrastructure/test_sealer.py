@@ -5,7 +5,7 @@ from datetime import UTC, datetime
 
 import pytest
 
-from infrastructure.event_store.sealer import Sealer
+from infrastructure.evidence.sealer import Sealer
 from infrastructure.keyring import Keyring
 from tests.contracts.event_stores import Named
 from tests.infrastructure.evidence_room import KEYS, SECRET, Room

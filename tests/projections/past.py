@@ -12,8 +12,8 @@ from application.ports import SYSTEM, Attached, Cause, Content
 from domain.kernel import ContentRef, Event
 from domain.run.events import RunClaimed, RunSucceeded
 from infrastructure.blobs.local import LocalBlobs
-from infrastructure.event_store.sealer import Sealer
 from infrastructure.event_store.store import PostgresEventStore
+from infrastructure.evidence.sealer import Sealer
 from infrastructure.keyring import Keyring
 from infrastructure.postgres import Database
 from projections.all import ALL

@@ -14,8 +14,8 @@ from application.ports import EventStore
 from domain.operation.events import RetentionApplied
 from domain.operation.operation import Operation
 from domain.thread.events import MessagePosted
+from infrastructure.archive.archived_store import ArchivedEventStore
 from infrastructure.blobs.local import LocalBlobs
-from infrastructure.event_store.archived_store import ArchivedEventStore
 from infrastructure.event_store.store import PostgresEventStore
 from infrastructure.postgres import Database
 from projections.all import ALL

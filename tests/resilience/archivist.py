@@ -7,9 +7,9 @@ from datetime import UTC, datetime
 from pathlib import Path
 from uuid import UUID
 
+from infrastructure.archive import leaving
+from infrastructure.archive.archiver import Archiver
 from infrastructure.blobs.local import LocalBlobs
-from infrastructure.event_store import leaving
-from infrastructure.event_store.archiver import Archiver
 from infrastructure.event_store.store import PostgresEventStore
 from infrastructure.postgres import Database
 from tests.contracts.event_stores import because

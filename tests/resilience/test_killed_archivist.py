@@ -10,8 +10,8 @@ from pathlib import Path
 import pytest
 
 from application.ports import Recorded
+from infrastructure.archive.archived_store import ArchivedEventStore
 from infrastructure.blobs.local import LocalBlobs
-from infrastructure.event_store.archived_store import ArchivedEventStore
 from infrastructure.event_store.store import PostgresEventStore
 from infrastructure.postgres import Database
 from tests.infrastructure.evidence_room import Room

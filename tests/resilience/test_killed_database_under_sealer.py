@@ -15,8 +15,8 @@ from domain.kernel import DomainError
 from infrastructure.blobs.local import LocalBlobs
 from infrastructure.embedded_postgres import EmbeddedPostgres
 from infrastructure.event_store.migrate import migrate
-from infrastructure.event_store.sealer import Sealer
 from infrastructure.event_store.store import PostgresEventStore
+from infrastructure.evidence.sealer import Sealer
 from infrastructure.postgres import Database
 from infrastructure.postgres_cluster import APP_ROLE
 from tests.contracts.event_stores import Named

@@ -8,8 +8,8 @@ from pathlib import Path
 
 import pytest
 
+from infrastructure.archive.archived_store import ArchivedEventStore
 from infrastructure.blobs.local import LocalBlobs
-from infrastructure.event_store.archived_store import ArchivedEventStore
 from infrastructure.event_store.store import PostgresEventStore
 from infrastructure.postgres import Database
 from tests.projections.past import Past, a_hundred_days

@@ -38,13 +38,13 @@ from infrastructure.event_store.command import (
 from infrastructure.event_store.mapper import MsgspecMapper
 from infrastructure.event_store.notifier import Notifier
 from infrastructure.event_store.sealing import NO_KEYS, Keys, SealingMapper, Stored
-from infrastructure.event_store.segments import StoredEvent, moment
 from infrastructure.event_store.snapshots import (
     THRESHOLD,
     BrokenSnapshotError,
     Snapshots,
 )
 from infrastructure.event_store.statements import LOCK_KEYS, SESSION, STATEMENTS
+from infrastructure.event_store.stored_event import StoredEvent, moment
 from infrastructure.event_store.writer import Limits, Writer
 from infrastructure.postgres import Database
 from infrastructure.subject_keys import SubjectKeys

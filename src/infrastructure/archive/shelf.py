@@ -11,7 +11,7 @@ from psycopg import AsyncConnection
 
 from application.ports import Blobs, ContentMissingError
 from application.ports.evidence import ArchiveBrokenError
-from infrastructure.event_store.archives import (
+from infrastructure.archive.archives import (
     ARCHIVES,
     THREADS,
     Archive,
@@ -21,7 +21,7 @@ from infrastructure.event_store.archives import (
     intact,
     unpacked,
 )
-from infrastructure.event_store.segments import StoredEvent
+from infrastructure.event_store.stored_event import StoredEvent
 
 _REMEMBERED = 64
 _CHUNKS = 4

@@ -12,7 +12,7 @@ from application.ports.evidence import ArchiveBrokenError, Finding
 from domain.catalogue import tag_of
 from domain.kernel import Log
 from domain.operation.events import RunsArchived
-from infrastructure.event_store.archives import (
+from infrastructure.archive.archives import (
     ARCHIVES,
     Archive,
     Chunk,
@@ -21,9 +21,10 @@ from infrastructure.event_store.archives import (
     intact,
     unpacked,
 )
-from infrastructure.event_store.segments import Entry, Sign, StoredEvent, entry_of
-from infrastructure.event_store.shelf import Shelf
-from infrastructure.event_store.verification import ArchivedEntries
+from infrastructure.archive.shelf import Shelf
+from infrastructure.event_store.stored_event import StoredEvent
+from infrastructure.evidence.segments import Entry, Sign, entry_of
+from infrastructure.evidence.verification import ArchivedEntries
 
 _CHUNKS = 8
 """How many files are remembered; archives overlap, for runs outlast their month."""

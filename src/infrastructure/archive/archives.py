@@ -15,11 +15,11 @@ from domain.catalogue import tag_of
 from domain.run.events import RunCancelled, RunFailed, RunSucceeded
 from domain.thread.events import MessageEdited, MessagePosted, MessageRemoved
 from infrastructure.blobs.address import address_of
-from infrastructure.event_store.segments import StoredEvent
 from infrastructure.event_store.statements import named
+from infrastructure.event_store.stored_event import StoredEvent
 
 THREADS = "runs_events_threads"
-ARCHIVES = named("archives.sql")
+ARCHIVES = named("archives.sql", package="infrastructure.archive")
 
 ENDS = [tag_of(kind) for kind in (RunSucceeded, RunFailed, RunCancelled)]
 SAYINGS = [tag_of(kind) for kind in (MessagePosted, MessageEdited, MessageRemoved)]

@@ -2,15 +2,13 @@
 
 import struct
 from collections.abc import Callable, Iterator
-from datetime import UTC, datetime, timedelta
 from hashlib import sha256
 from typing import NamedTuple
 from uuid import UUID
 
-import msgspec
-
 from domain.kernel import Log
 from infrastructure.event_store.statements import named
+from infrastructure.event_store.stored_event import StoredEvent
 
 SEALER_LOCK = 0x6C62_7365
 """The advisory lock of the one server that seals."""
@@ -23,15 +21,19 @@ NO_CHAIN = bytes(32)
 
 _ENTRY = struct.Struct("!q16sq16s")
 _DIGEST_BYTES = 16
-_EPOCH = datetime(2000, 1, 1, tzinfo=UTC)
 ENTRY_BYTES = _ENTRY.size
 _FACTS = struct.Struct("!qqqqq")
 _PLACE = struct.Struct("!16sqh")
 
-_entry_sql = named("segments.sql")["entry"].decode()
+
+def _sql(**words: str) -> dict[str, bytes]:
+    return named("segments.sql", package="infrastructure.evidence", **words)
+
+
+_entry_sql = _sql()["entry"].decode()
 SEGMENTS: dict[Log, dict[str, bytes]] = {
-    "core": named("segments.sql", log="core", entry=_entry_sql),
-    "runs": named("segments.sql", log="runs", entry=_entry_sql),
+    "core": _sql(log="core", entry=_entry_sql),
+    "runs": _sql(log="runs", entry=_entry_sql),
 }
 
 type Sign = Callable[[bytes], bytes]
@@ -47,25 +49,6 @@ class Entry(NamedTuple):
     digest: bytes
 
 
-class StoredEvent(msgspec.Struct, frozen=True, kw_only=True):
-    """
-    An event exactly as it is stored.
-
-    ``recorded_at`` counts microseconds since 2000, as PostgreSQL does.
-    """
-
-    position: int
-    stream: UUID
-    version: int
-    tag: str
-    schema_version: int
-    state: bytes
-    metadata: bytes
-    subject: UUID | None
-    tenant: UUID | None
-    recorded_at: int
-
-
 class Facts(NamedTuple):
     """What of a segment goes into its chain, beside its entries."""
 
@@ -74,16 +57,6 @@ class Facts(NamedTuple):
     last_position: int
     events: int
     sealed_at: int
-
-
-def moment(recorded_at: int) -> datetime:
-    """Return when an event was recorded."""
-    return _EPOCH + timedelta(microseconds=recorded_at)
-
-
-def microseconds(at: datetime) -> int:
-    """Return how PostgreSQL counts the moment *at*."""
-    return (at - _EPOCH) // timedelta(microseconds=1)
 
 
 def entry_of(event: StoredEvent) -> Entry:

@@ -9,7 +9,7 @@ from uuid import UUID
 import msgspec
 from psycopg import AsyncConnection
 
-from infrastructure.event_store.archives import (
+from infrastructure.archive.archives import (
     ARCHIVES,
     ENDS,
     SAYINGS,
@@ -17,7 +17,7 @@ from infrastructure.event_store.archives import (
     on,
     stored_event,
 )
-from infrastructure.event_store.segments import StoredEvent, moment
+from infrastructure.event_store.stored_event import StoredEvent, moment
 
 PAGE = 500
 STREAMS = 2000

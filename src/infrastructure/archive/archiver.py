@@ -15,9 +15,7 @@ from application.ports import Blobs, Cause, ConcurrencyError
 from domain.kernel import ContentRef
 from domain.operation.events import RunsArchived
 from domain.operation.operation import Operation
-from infrastructure.blobs.several import delete_all
-from infrastructure.event_store.archive_writing import write
-from infrastructure.event_store.archives import (
+from infrastructure.archive.archives import (
     ARCHIVES,
     SAYINGS,
     THREADS,
@@ -26,7 +24,7 @@ from infrastructure.event_store.archives import (
     archive_id,
     on,
 )
-from infrastructure.event_store.leaving import (
+from infrastructure.archive.leaving import (
     NO_OWNER,
     PAGE,
     STREAMS,
@@ -41,10 +39,13 @@ from infrastructure.event_store.leaving import (
     paged,
     streams_in,
 )
+from infrastructure.archive.shelf import Shelf
+from infrastructure.archive.writing import write
+from infrastructure.blobs.several import delete_all
 from infrastructure.event_store.migrate import MONTHS_AHEAD
-from infrastructure.event_store.segments import ARCHIVER_LOCK, Sign, StoredEvent
-from infrastructure.event_store.shelf import Shelf
 from infrastructure.event_store.store import PostgresEventStore
+from infrastructure.event_store.stored_event import StoredEvent
+from infrastructure.evidence.segments import ARCHIVER_LOCK, Sign
 from infrastructure.postgres import Database, connection_string
 
 TRIES = 10

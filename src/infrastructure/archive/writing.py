@@ -7,7 +7,7 @@ import msgspec
 
 from application.ports import Blobs
 from application.ports.evidence import ArchiveBrokenError
-from infrastructure.event_store.archives import (
+from infrastructure.archive.archives import (
     ArchivedStream,
     Chunk,
     Manifest,
@@ -15,7 +15,7 @@ from infrastructure.event_store.archives import (
     intact,
     packed,
 )
-from infrastructure.event_store.segments import StoredEvent
+from infrastructure.event_store.stored_event import StoredEvent
 
 MOST_EVENTS = 5000
 MOST_BYTES = 8 * 1024 * 1024

@@ -11,7 +11,8 @@ import psycopg
 from psycopg import AsyncConnection
 
 from domain.kernel import Log
-from infrastructure.event_store.segments import (
+from infrastructure.event_store.stored_event import microseconds
+from infrastructure.evidence.segments import (
     BEGINNING,
     NO_CHAIN,
     SEALER_LOCK,
@@ -19,7 +20,6 @@ from infrastructure.event_store.segments import (
     Facts,
     Sign,
     chained,
-    microseconds,
     signed,
 )
 from infrastructure.postgres import connection_string

@@ -17,8 +17,8 @@ from application.ports.evidence import (
     Progress,
 )
 from domain.kernel import Log
-from infrastructure.event_store.comparison import MOST, Comparison
-from infrastructure.event_store.segments import (
+from infrastructure.evidence.comparison import MOST, Comparison
+from infrastructure.evidence.segments import (
     ARCHIVER_LOCK,
     BEGINNING,
     ENTRY_BYTES,

@@ -17,14 +17,14 @@ from application.ports import (
 )
 from application.ports.refusals import UnreadableEventError
 from domain.kernel import Aggregate, Log
-from infrastructure.event_store.archives import Archive, ArchivedStream
+from infrastructure.archive.archives import Archive, ArchivedStream
+from infrastructure.archive.shelf import Shelf
 from infrastructure.event_store.mapper import ErasedEvent, UnreadableEvent
-from infrastructure.event_store.shelf import Shelf
 from infrastructure.event_store.store import PostgresEventStore
 from infrastructure.postgres import Database
 
 if TYPE_CHECKING:
-    from infrastructure.event_store.segments import StoredEvent
+    from infrastructure.event_store.stored_event import StoredEvent
 
 PAGE = 2000
 

@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING
 
 from application.ports.evidence import Finding, Kind
 from domain.kernel import Log
-from infrastructure.event_store.segments import Entry
+from infrastructure.evidence.segments import Entry
 
 if TYPE_CHECKING:
     from uuid import UUID

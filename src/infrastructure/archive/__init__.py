@@ -1,0 +1,1 @@
+"""Where finished months go, and how they are read again."""

@@ -1,0 +1,1 @@
+"""Proof that history was not changed: sealed segments, and how they are verified."""
