@@ -18,9 +18,6 @@ from projections.statements import Statement, preload, statements
 KNOWN = frozenset(tag_of(event) for event in EVENT_TYPES)
 """The tags of every event that this server has a class for."""
 
-SLICE = 100
-"""How many events are folded at a stretch, before others have their turn."""
-
 
 class Intake:
     """
@@ -56,8 +53,9 @@ class Intake:
                 raise UnreadableEventError(recorded.event.reason)
         needs = self.projector.needs(batch)
         rows = Rows(await preload(connection, needs, schema=self.schema))
-        for start in range(0, len(batch), SLICE):
-            self.projector.fold(batch[start : start + SLICE], rows)
+        stretch = self.projector.stretch
+        for start in range(0, len(batch), stretch):
+            self.projector.fold(batch[start : start + stretch], rows)
             await asyncio.sleep(0)
         made: list[Statement] = []
         for statement in statements(rows, schema=self.schema):

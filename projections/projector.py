@@ -36,12 +36,15 @@ class Projector(ABC):
     either changes, and the daemon builds the tables anew before it goes on. The
     tables carry no schema: each generation of them lives in one of its own.
 
+    ``stretch`` is how many events are folded before others have their turn.
+
     A fold may see events of its two logs in any relative order, so whatever it
     keeps must come out the same: compare ``at``, never positions across logs.
     """
 
     name: ClassVar[str]
     version: ClassVar[int] = 1
+    stretch: ClassVar[int] = 100
     tables: ClassVar[MetaData]
     reads: ClassVar[tuple[type[Event], ...]]
 

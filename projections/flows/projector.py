@@ -55,6 +55,7 @@ class FlowsProjector(Projector):
 
     name = "flows"
     version = 2
+    stretch = 1000  # documents are decoded and encoded once in each
     tables = METADATA
     reads = (*get_args(FlowEvent.__value__), UserErased)
 
