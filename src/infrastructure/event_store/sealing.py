@@ -1,7 +1,6 @@
 """Events on their way into the log and out of it: sealed for the person they are of."""
 
 from collections.abc import Iterable, Mapping, Sequence
-from functools import lru_cache
 from typing import Any, NamedTuple
 from uuid import UUID
 
@@ -81,22 +80,21 @@ class SealingMapper:
 
     def encoded(self, aggregate: Aggregate[Any], keys: Keys) -> tuple[Stored, ...]:
         """Return what *aggregate* recorded as stored; plain if there are no *keys*."""
-        encode = self.mapper.encode
-        plain = tuple(Stored(*encode(event)) for event in aggregate.recorded)
-        for one in plain:
-            if len(one.state) > MAX_EVENT_BYTES:
-                raise EventTooLargeError(f"{one.tag}, {len(one.state)} bytes")
-        if not keys or all(event.impersonal for event in aggregate.recorded):
-            return plain
-        subject = aggregate.subject
-        if subject is None or (key := keys.get(subject)) is None:
-            return plain
-        return tuple(
-            one
-            if event.impersonal
-            else sealed(one, key, stream=aggregate.id, subject=subject)
-            for event, one in zip(aggregate.recorded, plain, strict=True)
-        )
+        encode, stream, recorded = self.mapper.encode, aggregate.id, aggregate.recorded
+        # An aggregate of somebody erased does not know any more whose it is.
+        personal = keys and not all(event.impersonal for event in recorded)
+        subject = aggregate.subject if personal else None
+        key = None if subject is None else keys.get(subject)
+        every: list[Stored] = []
+        for event in recorded:
+            plain = Stored(*encode(event))
+            if len(plain.state) > MAX_EVENT_BYTES:
+                raise EventTooLargeError(f"{plain.tag}, {len(plain.state)} bytes")
+            if key is None or subject is None or event.impersonal:
+                every.append(plain)
+            else:
+                every.append(sealed(plain, key, stream=stream, subject=subject))
+        return tuple(every)
 
     def decode(self, stream: UUID, stored: Stored, keys: Keys) -> Event:
         """Return the event, or an `ErasedEvent`, or raise `UnreadableEventError`."""
@@ -173,10 +171,7 @@ class _Opener:
         bond = self._bonds.get(of)
         if bond is None:
             bond = self._bonds[of] = _bond(self._stream, tag, schema_version, subject)
-        try:
-            return key.open(state, bound_to=bond)
-        except SealBrokenError as broken:
-            raise UnreadableEventError(f"{tag}: {broken}") from broken
+        return _unsealed(state, key, tag, bond=bond)
 
 
 def replayable(stored: Stored, version: int) -> tuple[Any, ...]:
@@ -197,7 +192,18 @@ def opened(stored: Stored, keys: Keys, *, stream: UUID) -> bytes | None:
     tag, schema_version, state, subject = stored
     if subject is None:
         return state
-    return _Opener(stream, keys).state(tag, schema_version, state, subject.bytes)
+    if (key := _key_of(subject, keys, tag)) is None:
+        return None
+    return _unsealed(
+        state, key, tag, bond=_bond(stream, tag, schema_version, subject.bytes)
+    )
+
+
+def _unsealed(state: bytes, key: DataKey, tag: str, *, bond: bytes) -> bytes | None:
+    try:
+        return key.open(state, bound_to=bond)
+    except SealBrokenError as broken:
+        raise UnreadableEventError(f"{tag}: {broken}") from broken
 
 
 def _key_of(subject: UUID, keys: Keys, tag: str) -> DataKey | None:
@@ -209,11 +215,5 @@ def _key_of(subject: UUID, keys: Keys, tag: str) -> DataKey | None:
 
 
 def _bond(stream: UUID, tag: str, schema_version: int, subject: bytes) -> bytes:
-    return _bond_of(stream.int, tag, schema_version, subject)
-
-
-@lru_cache(maxsize=1024)
-def _bond_of(stream: int, tag: str, schema_version: int, subject: bytes) -> bytes:
-    """Return what a whole stream's events of one kind are bound to, made but once."""
-    of = subject + UUID(int=stream).bytes
+    of = subject + stream.bytes
     return b"event%b%d:%b" % (of, schema_version, tag.encode())
