@@ -6,6 +6,7 @@
 PYTHON := .venv/bin/python
 WORKERS ?= 2
 MINUTES ?= 1
+EVENTS ?= $$(( $(MINUTES) * 100000 ))
 ARGS ?=
 
 # Compiled once, not at every start: a start takes a second then, not five.
@@ -34,7 +35,7 @@ check: ready-to-develop  ## Lint, format, types, arrows between layers, lock fil
 	.venv/bin/codespell $$(git ls-files '*.md' '*.py' '*.sh' '*.js' '*.css' '*.html' '*.sql' Makefile)
 
 chaos: ready-to-develop  ## Kill and delay things for MINUTES (1), and see that nothing is lost
-	@CHAOS_SECONDS=$$(( $(MINUTES) * 60 )) CHAOS_EVENTS=$$(( $(MINUTES) * 100000 )) \
+	@CHAOS_SECONDS=$$(( $(MINUTES) * 60 )) CHAOS_EVENTS=$(EVENTS) \
 		$(PYTHON) -m pytest -m chaos $(ARGS)
 
 bench: ready-to-develop  ## Measure against the goals, and print a table
