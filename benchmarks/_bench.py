@@ -8,11 +8,22 @@ from contextlib import contextmanager
 from pathlib import Path
 
 import msgspec
+import psycopg
 
+from infrastructure.embedded_postgres import EmbeddedPostgres
 from infrastructure.event_store.store import PostgresEventStore
 from infrastructure.keyring import Keyring
 from infrastructure.postgres import Database
+from infrastructure.postgres_cluster import ADMIN_ROLE
 from infrastructure.subject_keys import PostgresSubjectKeys
+
+
+def bench_database(server: EmbeddedPostgres) -> str:
+    """Make a database to measure in, and return where the owner of all reaches it."""
+    admin = server.url("postgres", role=ADMIN_ROLE)
+    with psycopg.connect(admin, autocommit=True) as connection:
+        connection.execute("CREATE DATABASE bench")
+    return server.url("bench", role=ADMIN_ROLE)
 
 
 class Figure(msgspec.Struct, frozen=True):

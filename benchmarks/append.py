@@ -19,7 +19,7 @@ from eventsourcing.application import Application
 from eventsourcing.domain import Aggregate as LibraryAggregate, event
 
 from application.ports import SYSTEM, Cause
-from benchmarks._bench import Figures, event_store, workplace
+from benchmarks._bench import Figures, bench_database, event_store, workplace
 from domain.project.project import Project
 from infrastructure import postgres_binaries
 from infrastructure.embedded_postgres import EmbeddedPostgres
@@ -205,9 +205,7 @@ def main() -> None:
         script = home / "insert.sql"
         script.write_text(" ".join(INSERT.split()))
         with EmbeddedPostgres(home / "server") as server:
-            admin = server.url("postgres", role=ADMIN_ROLE)
-            with psycopg.connect(admin, autocommit=True) as connection:
-                connection.execute("CREATE DATABASE bench")
+            bench_database(server)
             measure(server, script, given)
 
 

@@ -8,21 +8,19 @@ from collections.abc import Awaitable, Callable
 from typing import override
 from uuid import UUID, uuid4
 
-import psycopg
 from eventsourcing.application import Application
 from eventsourcing.cipher import AESCipher
 from eventsourcing.domain import Aggregate as LibraryAggregate, event
 from eventsourcing.utils import get_topic
 
 from application.ports import SYSTEM, Cause
-from benchmarks._bench import Figures, event_store, workplace
+from benchmarks._bench import Figures, bench_database, event_store, workplace
 from benchmarks.append import application, cpu
 from domain.project.project import Project
 from infrastructure.embedded_postgres import EmbeddedPostgres
 from infrastructure.event_store.migrate import migrate
 from infrastructure.event_store.store import PostgresEventStore
 from infrastructure.postgres import Database
-from infrastructure.postgres_cluster import ADMIN_ROLE
 
 LENGTHS = (10, 100, 1_000)
 GOALS = {
@@ -155,15 +153,12 @@ def main() -> None:
     if given.quick:
         given.rounds = 1
     with workplace() as home, EmbeddedPostgres(home / "server") as server:
-        admin = server.url("postgres", role=ADMIN_ROLE)
-        with psycopg.connect(admin, autocommit=True) as connection:
-            connection.execute("CREATE DATABASE bench")
+        url = bench_database(server)
         cipher = {
             "CIPHER_TOPIC": get_topic(AESCipher),
             "CIPHER_KEY": AESCipher.create_key(num_bytes=32),
         }
         with application(server) as app, application(server, Sealed, **cipher) as own:
-            url = server.url("bench", role=ADMIN_ROLE)
             asyncio.run(run(url, (app, own), given))
 
 

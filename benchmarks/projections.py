@@ -8,12 +8,11 @@ from contextlib import asynccontextmanager
 from typing import Any
 from uuid import uuid4
 
-import psycopg
 import uvloop
 
 from application.ids import new_run_id, thread_id
 from application.ports import SYSTEM, Cause
-from benchmarks._bench import Figures, event_store, share, workplace
+from benchmarks._bench import Figures, bench_database, event_store, share, workplace
 from benchmarks._library import Library
 from benchmarks._pace import Pace, Stopwatch
 from domain.kernel import Aggregate, ContentRef
@@ -23,7 +22,6 @@ from infrastructure.embedded_postgres import EmbeddedPostgres
 from infrastructure.event_store.listener import Listener
 from infrastructure.event_store.migrate import migrate
 from infrastructure.postgres import Database
-from infrastructure.postgres_cluster import ADMIN_ROLE
 from projections.all import ALL
 from projections.daemon import Daemon
 from projections.messages.projector import MessagesProjector
@@ -284,10 +282,8 @@ def main() -> None:
     given = arguments()
     bench = Bench(given)
     with workplace() as home, EmbeddedPostgres(home / "server") as server:
-        admin = server.url("postgres", role=ADMIN_ROLE)
-        with psycopg.connect(admin, autocommit=True) as connection:
-            connection.execute("CREATE DATABASE bench")
-        uvloop.run(bench.run(server.url("bench", role=ADMIN_ROLE)))
+        url = bench_database(server)
+        uvloop.run(bench.run(url))
     bench.figures.show(as_json=given.json)
 
 

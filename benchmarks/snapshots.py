@@ -9,10 +9,8 @@ from random import Random
 from typing import Any
 from uuid import UUID, uuid4
 
-import psycopg
-
 from application.ports import SYSTEM, Cause
-from benchmarks._bench import Figures, workplace
+from benchmarks._bench import Figures, bench_database, workplace
 from benchmarks.append import cpu
 from domain.flow.canvas import split
 from domain.flow.document import difference
@@ -25,7 +23,6 @@ from infrastructure.event_store.snapshots import THRESHOLD
 from infrastructure.event_store.store import PostgresEventStore
 from infrastructure.keyring import Keyring
 from infrastructure.postgres import Database
-from infrastructure.postgres_cluster import ADMIN_ROLE
 from infrastructure.settings import load
 from infrastructure.subject_keys import PostgresSubjectKeys
 
@@ -156,10 +153,8 @@ def main() -> None:
     if given.quick:
         given.rounds = 1
     with workplace() as home, EmbeddedPostgres(home / "server") as server:
-        admin = server.url("postgres", role=ADMIN_ROLE)
-        with psycopg.connect(admin, autocommit=True) as connection:
-            connection.execute("CREATE DATABASE bench")
-        asyncio.run(run(server.url("bench", role=ADMIN_ROLE), given, str(home)))
+        url = bench_database(server)
+        asyncio.run(run(url, given, str(home)))
 
 
 if __name__ == "__main__":

@@ -6,13 +6,11 @@ import subprocess
 import sys
 
 import msgspec
-import psycopg
 
-from benchmarks._bench import Figures, workplace
+from benchmarks._bench import Figures, bench_database, workplace
 from benchmarks.append import Rate
 from infrastructure.embedded_postgres import EmbeddedPostgres
 from infrastructure.event_store.migrate import migrate
-from infrastructure.postgres_cluster import ADMIN_ROLE
 
 
 class Writers:
@@ -81,10 +79,7 @@ def main() -> None:
     if given.quick:
         given.seconds, given.rounds = 1, 1
     with workplace() as home, EmbeddedPostgres(home / "server") as server:
-        admin = server.url("postgres", role=ADMIN_ROLE)
-        with psycopg.connect(admin, autocommit=True) as connection:
-            connection.execute("CREATE DATABASE bench")
-        url = server.url("bench", role=ADMIN_ROLE)
+        url = bench_database(server)
         asyncio.run(migrate(url))
         measure(url, given)
 

@@ -15,6 +15,7 @@ from application.ports import (
     Vault,
 )
 from domain.kernel import ContentRef
+from infrastructure.blobs.several import delete_all
 from infrastructure.event_store.memory import MemoryEventStore
 from infrastructure.keyring import DataKey, Keyring
 from infrastructure.postgres import Database
@@ -149,8 +150,7 @@ class PostgresContents(Contents):
 
     @override
     async def discard(self, addresses: Sequence[str]) -> None:
-        for address in addresses:
-            await self._blobs.delete(address)
+        await delete_all(self._blobs, addresses)
 
 
 class PostgresVault(Vault):
@@ -227,8 +227,7 @@ class MemoryContents(Contents):
     @override
     async def discard(self, addresses: Sequence[str]) -> None:
         if self._blobs is not None:
-            for address in addresses:
-                await self._blobs.delete(address)
+            await delete_all(self._blobs, addresses)
 
 
 class MemoryVault(Vault):
