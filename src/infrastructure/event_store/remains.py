@@ -1,5 +1,6 @@
 """What is left of somebody in PostgreSQL and in the blob store, and how it goes."""
 
+import asyncio
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from typing import Any, Final, override
@@ -12,12 +13,12 @@ from psycopg.types.numeric import Int8
 
 from application.ports import Blobs, StoreBusyError
 from application.ports.estate import Estate
-from infrastructure.blobs.several import delete_all
 from infrastructure.event_store.statements import LOCK_KEYS, SESSION, named
 from infrastructure.postgres import Database
 from infrastructure.subject_keys import PostgresSubjectKeys
 
 AT_A_TIME: Final = 500
+_BLOBS_AT_A_TIME: Final = 16
 _PATIENCE: Final = "5s"
 _STATEMENTS: Final = named("remains.sql")
 _BY_RESOURCE: Final = (
@@ -42,6 +43,7 @@ class PostgresEstate(Estate):
         self._database = database
         self._keys = keys
         self._blobs = blobs
+        self._deleting = asyncio.Semaphore(_BLOBS_AT_A_TIME)
 
     @override
     async def closed(self, subject: UUID) -> bool:
@@ -78,7 +80,7 @@ class PostgresEstate(Estate):
         while some := await self._some("contents", subject):
             # Blobs before the rows that alone tell where they lie.
             addresses = [address for _, address in some if address is not None]
-            await delete_all(self._blobs, addresses)
+            await asyncio.gather(*map(self._delete_blob, addresses))
             gone["blobs"] += len(addresses)
             ids = [content for content, _ in some]
             gone += await self._delete(("claims", "contents"), ids)
@@ -103,6 +105,10 @@ class PostgresEstate(Estate):
             for kind in kinds:
                 gone[kind] += await _count(connection, kind, ids=list(ids))
         return gone
+
+    async def _delete_blob(self, address: str) -> None:
+        async with self._deleting:
+            await self._blobs.delete(address)
 
     async def _some(self, kind: str, subject: UUID) -> list[TupleRow]:
         return await self._ask(f"some_{kind}", subject=subject, limit=AT_A_TIME)
