@@ -5,7 +5,20 @@ from uuid import UUID
 
 from domain.kernel import ContentRef, Event
 
-type Trigger = Literal["build", "run", "run_stream"]
+type Trigger = Literal[
+    "build",
+    "run",
+    "run_stream",
+    "run_advanced",
+    "webhook",
+    "public",
+    "openai",
+    "responses",
+    "mcp",
+    "chat",
+    "voice",
+]
+"""The door through which somebody asked for a run."""
 
 
 class RunRequested(Event, frozen=True, kw_only=True, tag="run.requested"):
