@@ -225,11 +225,10 @@ def http() -> str:
 
 
 def _controllers() -> Iterator[tuple[str, type[Controller]]]:
-    app = importlib.import_module("api.app")
-    system = importlib.import_module("api.v1.system")
-    yield "", system.HealthController
-    for controller in app.CONTROLLERS:
-        yield "/api/v1", controller
+    routes = importlib.import_module("api.routes")
+    for path, controllers in routes.MOUNTED.items():
+        for controller in controllers:
+            yield path, controller
 
 
 def _routes(prefix: str, controller: type[Controller]) -> Iterator[str]:

@@ -1,119 +1,33 @@
-"""The application as a web server sees it: routes, and what they are given."""
+"""The application as a web server sees it."""
 
-from collections.abc import Sequence
-from datetime import UTC, datetime
 from typing import Any
-from uuid import NAMESPACE_URL, uuid5
 
-import msgspec
-from litestar import Litestar, Request, Router
+from litestar import Litestar, Request
 from litestar.config.cors import CORSConfig
 from litestar.datastructures import State
-from litestar.di import Provide
 from litestar.openapi import OpenAPIConfig
 from litestar.openapi.plugins import JsonRenderPlugin
 
-from api.composition import Application, World
-from api.given import Given
-from api.page import PageController
+from api.composition import Application
+from api.dependencies import dependencies_of
 from api.problems import HANDLERS
 from api.requests import (
     AnswerHeaders,
-    Answers,
-    actor_of,
-    cause_of,
     wait_for_position,
 )
-from api.security import CookieRules, signed_in
-from api.v1.api_keys import ApiKeyController
-from api.v1.build import BuildController
-from api.v1.components import ComponentController
-from api.v1.erasure import ErasureController
-from api.v1.events import EventController
-from api.v1.flow_shapes import FlowRead
-from api.v1.flows import FlowController
-from api.v1.login import LoginController
-from api.v1.monitor import MonitorController
-from api.v1.projections import ProjectionController
-from api.v1.projects import FolderController, ProjectController
-from api.v1.run import RunController
-from api.v1.runs import RunsController
-from api.v1.store import StoreController
-from api.v1.system import PACKAGE, ConfigController, HealthController, ServerFacts
-from api.v1.users import UserController
-from api.v1.variables import VariableController
-from application.ports import Freshness
-from domain.kernel import Json
-from infrastructure.components.prompts import validate_prompt
+from api.routes import routes
+from api.security import signed_in
 from infrastructure.settings import Settings
-from projections.api_keys.views import ApiKeyViews
-from projections.flows.views import FlowViews
-from projections.messages.views import MessageViews
-from projections.projects.views import ProjectViews
-from projections.runs.views import RunViews
-from projections.transactions.views import TransactionViews
-from projections.users.views import UserViews
-from projections.variables.views import VariableViews
-from projections.vertex_builds.views import BuildViews
-
-CONTROLLERS = (
-    LoginController,
-    UserController,
-    ApiKeyController,
-    ProjectController,
-    FolderController,
-    FlowController,
-    VariableController,
-    MonitorController,
-    ConfigController,
-    ComponentController,
-    StoreController,
-    BuildController,
-    RunController,
-    RunsController,
-    EventController,
-    ProjectionController,
-    ErasureController,
-)
-
-WORLD = (
-    "settings",
-    "store",
-    "contents",
-    "vault",
-    "components",
-    "permissions",
-    "events",
-    "documents",
-    "served",
-    "flows",
-    "editing",
-    "projects",
-    "users",
-    "erasure",
-    "api_keys",
-    "key_uses",
-    "variables",
-    "messages",
-    "sessions",
-    "upkeep",
-)
-SERVING = ("runs", "flows_to_run", "hub", "streams", "polls", "signals")
-"""What handlers are given of the `World` and the `Application`, under these names."""
 
 
 def create_app(application: Application) -> Litestar:
     """Return the web application that serves *application*."""
     settings = application.world.settings
     return Litestar(
-        route_handlers=[
-            HealthController,
-            PageController,
-            Router("/api/v1", route_handlers=CONTROLLERS),
-        ],
+        route_handlers=routes(),
         guards=[signed_in],
         before_request=_wait_for_position,
-        dependencies=_dependencies(application),
+        dependencies=dependencies_of(application),
         exception_handlers=HANDLERS,
         middleware=[AnswerHeaders()],
         request_max_body_size=settings.max_json_body_bytes,
@@ -131,60 +45,6 @@ def create_app(application: Application) -> Litestar:
     )
 
 
-def _dependencies(application: Application) -> dict[str, Provide]:
-    """Return everything that handlers may ask for, by name."""
-    things: dict[str, object] = {
-        **{name: getattr(application.world, name) for name in WORLD},
-        **{name: getattr(application, name) for name in SERVING},
-        **_views(application.world),
-        **_words(application.world),
-        "freshness": application.daemon,
-        "pulse": application.daemon.pulse,
-        "read_prompt": validate_prompt,
-    }
-    return {name: _always(thing) for name, thing in things.items()} | {
-        "actor": Provide(actor_of, sync_to_thread=False),
-        "cause": Provide(cause_of),
-        "answers": Provide(_answers, sync_to_thread=False),
-    }
-
-
-def _views(world: World) -> dict[str, object]:
-    engine, keeping = world.database.engine, world.keeping
-    return {
-        "user_views": UserViews(engine),
-        "api_key_views": ApiKeyViews(engine),
-        "project_views": ProjectViews(engine),
-        "flow_views": FlowViews(engine),
-        "variable_views": VariableViews(engine),
-        "message_views": MessageViews(engine, keeping),
-        "build_views": BuildViews(engine, keeping),
-        "transaction_views": TransactionViews(engine, keeping),
-        "run_views": RunViews(engine, keeping),
-    }
-
-
-def _words(world: World) -> dict[str, object]:
-    settings = world.settings
-    return {
-        "cookie_rules": _cookie_rules(settings),
-        "facts": _facts(settings),
-        "auto_login": settings.auto_login,
-        "new_user_is_active": settings.new_user_is_active,
-        "max_json": settings.max_json_body_bytes,
-        "examples": _examples(world.starters),
-        "catalogue": msgspec.json.encode(world.components.catalogue()),
-    }
-
-
-def _always(thing: object) -> Provide:
-    return Provide(lambda: thing, sync_to_thread=False)
-
-
-def _answers(request: Request[Any, Any, Any], freshness: Given[Freshness]) -> Answers:
-    return Answers(request, freshness)
-
-
 async def _wait_for_position(request: Request[Any, Any, Any]) -> None:
     await wait_for_position(request, request.app.state.daemon)
 
@@ -196,62 +56,4 @@ def _cors(settings: Settings) -> CORSConfig | None:
         allow_origins=list(settings.cors_origins),
         allow_credentials=True,
         expose_headers=["ETag", "X-Position", "X-Stale"],
-    )
-
-
-def _cookie_rules(settings: Settings) -> CookieRules:
-    return CookieRules(
-        domain=settings.cookie_domain,
-        access={
-            "samesite": settings.access_same_site,
-            "secure": settings.access_secure,
-            "httponly": settings.access_httponly,
-        },
-        refresh={
-            "samesite": settings.refresh_same_site,
-            "secure": settings.refresh_secure,
-            "httponly": settings.refresh_httponly,
-        },
-        access_seconds=settings.access_token_expire_seconds,
-        refresh_seconds=settings.refresh_token_expire_seconds,
-    )
-
-
-def _facts(settings: Settings) -> ServerFacts:
-    return ServerFacts(
-        auto_saving=settings.auto_saving,
-        auto_saving_interval=settings.auto_saving_interval,
-        health_check_max_retries=settings.health_check_max_retries,
-        max_file_size_upload=settings.max_file_size_upload,
-        event_delivery=settings.event_delivery,
-    )
-
-
-def _examples(starters: Sequence[dict[str, Json]]) -> bytes:
-    """Return the starter flows as the front end reads them before anything else."""
-    now = datetime.now(UTC).isoformat(timespec="seconds")
-    return msgspec.json.encode([_example(starter, now) for starter in starters])
-
-
-def _example(starter: dict[str, Json], now: str) -> FlowRead:
-    return FlowRead(
-        name=starter["name"],
-        description=starter["description"],
-        icon=starter["icon"],
-        icon_bg_color=None,
-        gradient=starter["gradient"],
-        data=starter["data"],
-        is_component=False,
-        updated_at=now,
-        webhook=False,
-        endpoint_name=None,
-        tags=starter["tags"],
-        locked=False,
-        mcp_enabled=False,
-        action_name=None,
-        action_description=None,
-        access_type="PUBLIC",
-        id=uuid5(NAMESPACE_URL, f"{PACKAGE}/{starter['name']}"),
-        user_id=None,
-        folder_id=None,
     )

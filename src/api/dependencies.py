@@ -1,0 +1,171 @@
+"""What handlers may ask for, by the name of a parameter."""
+
+from collections.abc import Sequence
+from datetime import UTC, datetime
+from typing import Any
+from uuid import NAMESPACE_URL, uuid5
+
+import msgspec
+from litestar import Request
+from litestar.di import Provide
+
+from api.composition import Application, World
+from api.given import Given
+from api.requests import (
+    Answers,
+    actor_of,
+    cause_of,
+)
+from api.security import CookieRules
+from api.v1.flow_shapes import FlowRead
+from api.v1.system import PACKAGE, ServerFacts
+from application.ports import Freshness
+from domain.kernel import Json
+from infrastructure.components.prompts import validate_prompt
+from infrastructure.settings import Settings
+from projections.api_keys.views import ApiKeyViews
+from projections.flows.views import FlowViews
+from projections.messages.views import MessageViews
+from projections.projects.views import ProjectViews
+from projections.runs.views import RunViews
+from projections.transactions.views import TransactionViews
+from projections.users.views import UserViews
+from projections.variables.views import VariableViews
+from projections.vertex_builds.views import BuildViews
+
+WORLD = (
+    "settings",
+    "store",
+    "contents",
+    "vault",
+    "components",
+    "permissions",
+    "events",
+    "documents",
+    "served",
+    "flows",
+    "editing",
+    "projects",
+    "users",
+    "erasure",
+    "api_keys",
+    "key_uses",
+    "variables",
+    "messages",
+    "sessions",
+    "upkeep",
+)
+SERVING = ("runs", "flows_to_run", "hub", "streams", "polls", "signals")
+"""What handlers are given of the `World` and the `Application`, under these names."""
+
+
+def dependencies_of(application: Application) -> dict[str, Provide]:
+    """Return everything that handlers may ask for, by name."""
+    things: dict[str, object] = {
+        **{name: getattr(application.world, name) for name in WORLD},
+        **{name: getattr(application, name) for name in SERVING},
+        **_views(application.world),
+        **_words(application.world),
+        "freshness": application.daemon,
+        "pulse": application.daemon.pulse,
+        "read_prompt": validate_prompt,
+    }
+    return {name: _always(thing) for name, thing in things.items()} | {
+        "actor": Provide(actor_of, sync_to_thread=False),
+        "cause": Provide(cause_of),
+        "answers": Provide(_answers, sync_to_thread=False),
+    }
+
+
+def _views(world: World) -> dict[str, object]:
+    engine, keeping = world.database.engine, world.keeping
+    return {
+        "user_views": UserViews(engine),
+        "api_key_views": ApiKeyViews(engine),
+        "project_views": ProjectViews(engine),
+        "flow_views": FlowViews(engine),
+        "variable_views": VariableViews(engine),
+        "message_views": MessageViews(engine, keeping),
+        "build_views": BuildViews(engine, keeping),
+        "transaction_views": TransactionViews(engine, keeping),
+        "run_views": RunViews(engine, keeping),
+    }
+
+
+def _words(world: World) -> dict[str, object]:
+    settings = world.settings
+    return {
+        "cookie_rules": _cookie_rules(settings),
+        "facts": _facts(settings),
+        "auto_login": settings.auto_login,
+        "new_user_is_active": settings.new_user_is_active,
+        "max_json": settings.max_json_body_bytes,
+        "examples": _examples(world.starters),
+        "catalogue": msgspec.json.encode(world.components.catalogue()),
+    }
+
+
+def _always(thing: object) -> Provide:
+    return Provide(lambda: thing, sync_to_thread=False)
+
+
+def _answers(request: Request[Any, Any, Any], freshness: Given[Freshness]) -> Answers:
+    return Answers(request, freshness)
+
+
+def _cookie_rules(settings: Settings) -> CookieRules:
+    return CookieRules(
+        domain=settings.cookie_domain,
+        access={
+            "samesite": settings.access_same_site,
+            "secure": settings.access_secure,
+            "httponly": settings.access_httponly,
+        },
+        refresh={
+            "samesite": settings.refresh_same_site,
+            "secure": settings.refresh_secure,
+            "httponly": settings.refresh_httponly,
+        },
+        access_seconds=settings.access_token_expire_seconds,
+        refresh_seconds=settings.refresh_token_expire_seconds,
+    )
+
+
+def _facts(settings: Settings) -> ServerFacts:
+    return ServerFacts(
+        auto_saving=settings.auto_saving,
+        auto_saving_interval=settings.auto_saving_interval,
+        health_check_max_retries=settings.health_check_max_retries,
+        max_file_size_upload=settings.max_file_size_upload,
+        event_delivery=settings.event_delivery,
+    )
+
+
+def _examples(starters: Sequence[dict[str, Json]]) -> bytes:
+    """Return the starter flows as the front end reads them before anything else."""
+    now = datetime.now(UTC).isoformat(timespec="seconds")
+    return msgspec.json.encode([_example(starter, now) for starter in starters])
+
+
+def _example(starter: dict[str, Json], now: str) -> FlowRead:
+    return FlowRead(
+        name=starter["name"],
+        description=starter["description"],
+        icon=starter["icon"],
+        icon_bg_color=None,
+        gradient=starter["gradient"],
+        data=starter["data"],
+        is_component=False,
+        updated_at=now,
+        webhook=False,
+        endpoint_name=None,
+        tags=starter["tags"],
+        locked=False,
+        mcp_enabled=False,
+        action_name=None,
+        action_description=None,
+        access_type="PUBLIC",
+        id=uuid5(NAMESPACE_URL, f"{PACKAGE}/{starter['name']}"),
+        user_id=None,
+        folder_id=None,
+    )

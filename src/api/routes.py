@@ -1,0 +1,60 @@
+"""Every route there is, by the address it lies under."""
+
+from typing import Final
+
+from litestar import Controller, Router
+from litestar.types import ControllerRouterHandler
+
+from api.page import PageController
+from api.v1.api_keys import ApiKeyController
+from api.v1.build import BuildController
+from api.v1.components import ComponentController
+from api.v1.erasure import ErasureController
+from api.v1.events import EventController
+from api.v1.flows import FlowController
+from api.v1.login import LoginController
+from api.v1.monitor import MonitorController
+from api.v1.projections import ProjectionController
+from api.v1.projects import FolderController, ProjectController
+from api.v1.run import RunController
+from api.v1.runs import RunsController
+from api.v1.store import StoreController
+from api.v1.system import ConfigController, HealthController
+from api.v1.users import UserController
+from api.v1.variables import VariableController
+
+V1 = (
+    LoginController,
+    UserController,
+    ApiKeyController,
+    ProjectController,
+    FolderController,
+    FlowController,
+    VariableController,
+    MonitorController,
+    ConfigController,
+    ComponentController,
+    StoreController,
+    BuildController,
+    RunController,
+    RunsController,
+    EventController,
+    ProjectionController,
+    ErasureController,
+)
+
+MOUNTED: Final[dict[str, tuple[type[Controller], ...]]] = {
+    "": (HealthController,),
+    "/api/v1": V1,
+    "/api/v2": (),
+}
+"""Controllers by the address they lie under, in the order of the reference."""
+
+
+def routes() -> list[ControllerRouterHandler]:
+    """Return the routes of one application."""
+    routers = [
+        Router(path or "/", route_handlers=controllers)
+        for path, controllers in MOUNTED.items()
+    ]
+    return [PageController, *routers]
