@@ -196,8 +196,9 @@ async def test_a_stream_that_is_not_there_is_not_found(root: Person) -> None:
 
 @pytest.fixture(scope="session")
 async def admin_doors(application: Application) -> list[Door]:
-    described = create_app(application).openapi_schema.to_schema()
-    return [one for one in doors(described) if one.path.startswith("/api/v1/admin/")]
+    app = create_app(application)
+    found = doors(app, app.openapi_schema.to_schema())
+    return [one for one in found if one.path.startswith("/api/v1/admin/")]
 
 
 async def test_nobody_but_a_superuser_gets_in(

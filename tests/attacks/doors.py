@@ -1,58 +1,18 @@
-"""Every door of the API, read from the document that describes it."""
+"""Every door of the server: what the router lets in, and what is told of it."""
 
 import re
+from collections.abc import Iterator
 from typing import Any, NamedTuple
 
 import httpx
+from litestar import Litestar
+from litestar.handlers.base import BaseRouteHandler
+from litestar.routes import ASGIRoute, HTTPRoute, WebSocketRoute
 
-PUBLIC = {
-    ("get", "/health"),
-    ("get", "/health_check"),
-    ("get", "/livez"),
-    ("get", "/readyz"),
-    ("post", "/api/v1/login"),
-    ("post", "/api/v1/login/link"),
-    ("get", "/api/v1/auto_login"),
-    ("post", "/api/v1/refresh"),
-    ("post", "/api/v1/logout"),
-    ("get", "/api/v1/version"),
-    ("get", "/api/v1/config"),
-    ("get", "/api/v1/store/check"),
-    ("get", "/api/v1/store/check/api_key"),
-    ("get", "/api/v1/store/tags"),
-    ("get", "/api/v1/store/components"),
-    ("get", "/api/v1/flows/basic_examples"),
-    ("get", "/api/v1/flows/public_flow/{}"),
-    ("post", "/api/v1/users"),
-}
-"""What anybody may ask; whatever else there is needs a credential."""
+from api.security import superuser
 
-BELONGINGS = {
-    "flow_id": "flow",
-    "flow_id_or_name": "flow",
-    "project_id": "project",
-    "folder_id": "project",
-    "variable_id": "variable",
-    "key_id": "key",
-    "user_id": "user",
-    "job_id": "run",
-    "run_id": "run",
-    "message_id": "message",
-    "session": "session",
-    "stream_id": "flow",
-}
-"""What each parameter that names something stands for."""
-
-PLAIN = {
-    *("after", "components_only", "event_delivery", "get_all", "header_flows"),
-    *("is_component", "is_flow", "limit", "new_session_id", "offset", "order_by"),
-    *("page", "search", "sender", "sender_name", "size", "skip", "stream"),
-    *("start_component_id", "stop_component_id", "session_id"),
-    # Superusers alone may ask these, about anybody.
-    *("actor", "at", "command", "correlation", "log", "since", "tag"),
-    *("until", "version", "projection", "position"),
-}
-"""Parameters that name nobody's belongings, or only within what is one's own."""
+MULTIPART = "multipart/form-data"
+ANY_METHOD = ("delete", "get", "patch", "post", "put")
 
 
 class Door(NamedTuple):
@@ -62,31 +22,87 @@ class Door(NamedTuple):
     path: str
     names: tuple[str, ...]
     asked: tuple[str, ...]
+    open_to_all: bool
+    for_superusers: bool
+    scope: str
+    sends: str | None
+    example: Any
 
     @property
-    def public(self) -> bool:
-        return (self.method, self.path) in PUBLIC
+    def name(self) -> str:
+        """Return method and path, as the tables of the matrix name it."""
+        return f"{self.method.upper()} {self.path}"
 
     def to(self, *ids: str) -> str:
         """Return the path that leads to *ids*."""
         return self.path.format(*ids)
 
 
-def doors(described: dict[str, Any]) -> list[Door]:
-    """Return every door that an OpenAPI document tells of."""
-    found = []
-    for path, methods in described["paths"].items():
-        for method, operation in methods.items():
-            parameters = operation.get("parameters", [])
-            found.append(
-                Door(
-                    method,
-                    re.sub(r"\{[^}]*\}", "{}", path).rstrip("/") or "/",
-                    tuple(p["name"] for p in parameters if p["in"] == "path"),
-                    tuple(p["name"] for p in parameters if p["in"] == "query"),
-                )
-            )
+def doors(app: Litestar, described: dict[str, Any]) -> list[Door]:
+    """
+    Return every HTTP door of *app*; *described* is the document that tells of it.
+
+    The router is asked, for it also has what no document tells. A mounted application
+    is a door for each method.
+    """
+    found: list[Door] = []
+    for route in app.routes:
+        if isinstance(route, HTTPRoute):
+            for method, (handler, _) in route.route_handler_map.items():
+                if method != "OPTIONS":
+                    told = described["paths"].get(route.path_format or "/", {})
+                    operation = told.get(method.lower(), {})
+                    found.append(_door(route, method.lower(), handler, operation))
+        elif isinstance(route, ASGIRoute):
+            found += [_door(route, m, route.route_handler, {}) for m in ANY_METHOD]
     return sorted(found)
+
+
+def sockets(app: Litestar) -> dict[str, BaseRouteHandler]:
+    """Return every WebSocket door of *app*, by its path."""
+    return {
+        plain(route.path_format): route.route_handler
+        for route in app.routes
+        if isinstance(route, WebSocketRoute)
+    }
+
+
+def _door(
+    route: HTTPRoute | ASGIRoute,
+    method: str,
+    handler: BaseRouteHandler,
+    operation: dict[str, Any],
+) -> Door:
+    content = operation.get("requestBody", {}).get("content", {})
+    sends = next(iter(content), None)
+    return Door(
+        method=method,
+        path=plain(route.path_format),
+        names=tuple(route.path_parameters),
+        asked=tuple(
+            p["name"] for p in operation.get("parameters", []) if p["in"] == "query"
+        ),
+        open_to_all=bool(handler.opt.get("public")),
+        for_superusers=superuser in handler.resolve_guards(),
+        scope=handler.opt.get("scope", "read" if method == "get" else "write"),
+        sends=sends,
+        example=None if sends is None else _example(content[sends]),
+    )
+
+
+def _example(media: dict[str, Any]) -> Any:
+    examples = [one.get("value") for one in media.get("examples", {}).values()]
+    return next(iter(examples), media.get("example"))
+
+
+def plain(path: str) -> str:
+    """Return a path whose parameters have no names."""
+    return re.sub(r"\{[^}]*\}", "{}", path).rstrip("/") or "/"
+
+
+def forbidden_words(text: str) -> Iterator[str]:
+    """Yield what *text* shows of the inside."""
+    yield from (word for word in INSIDE if word in text)
 
 
 def sound(answer: httpx.Response) -> None:
@@ -107,5 +123,5 @@ INSIDE = (
 
 def tells_nothing(text: str) -> None:
     """Check that *text* shows no traceback, path, library or SQL."""
-    shown = [word for word in INSIDE if word in text]
+    shown = list(forbidden_words(text))
     assert not shown, (shown, text[:300])

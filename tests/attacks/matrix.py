@@ -1,0 +1,112 @@
+"""What the matrix of who may do what must be told about a route, and why."""
+
+from collections.abc import Callable
+from typing import Any, Final
+from uuid import uuid4
+
+OPEN: Final = {
+    "GET /": "the page at which people sign in",
+    "GET /page/{}": "its scripts, style and icon",
+    "GET /health": "load balancers ask it, and know nobody's key",
+    "GET /health_check": "the front end polls it before anybody has signed in",
+    "GET /livez": "who starts processes anew asks it",
+    "GET /readyz": "load balancers ask it",
+    "POST /api/v1/login": "here people show who they are",
+    "POST /api/v1/login/link": "the link shows it",
+    "GET /api/v1/auto_login": "the operator may let in anybody at this machine",
+    "POST /api/v1/refresh": "the refresh token in the cookie shows it",
+    "POST /api/v1/logout": "whoever is signed out may say so again",
+    "GET /api/v1/version": "the front end asks it before anybody has signed in",
+    "GET /api/v1/config": "the front end asks it before anybody has signed in",
+    "GET /api/v1/store/check": "there is no store, for anybody",
+    "GET /api/v1/store/check/api_key": "there is no store, for anybody",
+    "GET /api/v1/store/tags": "there is no store, for anybody",
+    "GET /api/v1/store/components": "there is no store, for anybody",
+    "GET /api/v1/flows/basic_examples": "our own examples, nobody's flows",
+    "GET /api/v1/flows/public_flow/{}": "flows whose owners made them public",
+    "POST /api/v1/users": "people sign up",
+}
+"""What anybody may ask, and why; whatever else there is needs a credential."""
+
+BELONGINGS: Final = {
+    "flow_id": "flow",
+    "flow_id_or_name": "flow",
+    "project_id": "project",
+    "folder_id": "project",
+    "variable_id": "variable",
+    "key_id": "key",
+    "user_id": "user",
+    "job_id": "run",
+    "run_id": "run",
+    "message_id": "message",
+    "session": "session",
+    "stream_id": "flow",
+}
+"""Which field of ``Belongings`` each parameter that names something stands for."""
+
+PLAIN: Final = {
+    *("after", "components_only", "event_delivery", "get_all", "header_flows"),
+    *("is_component", "is_flow", "limit", "new_session_id", "offset", "order_by"),
+    *("page", "search", "sender", "sender_name", "size", "skip", "stream"),
+    *("start_component_id", "stop_component_id", "session_id", "name", "path"),
+    # Superusers alone may ask these, about anybody.
+    *("actor", "at", "command", "correlation", "log", "since", "tag"),
+    *("until", "version", "projection", "position"),
+}
+"""Parameters that name nobody's belongings, or only within what is one's own."""
+
+BODIES: Final[dict[str, Callable[[str], Any]]] = {
+    "PATCH /api/v1/variables/{}": lambda one: {"id": one, "value": "y"},
+    "PATCH /api/v1/flows/{}": lambda _: {"name": "taken over"},
+    "PATCH /api/v1/projects/{}": lambda _: {"name": "taken over"},
+    "PATCH /api/v1/folders/{}": lambda _: {"name": "taken over"},
+    "PATCH /api/v1/users/{}": lambda _: {"username": f"taken-{uuid4().hex}"},
+    "PATCH /api/v1/users/{}/reset-password": lambda _: {"password": "mine now"},
+    "PUT /api/v1/monitor/messages/{}": lambda _: {"text": "never said"},
+}
+"""
+Bodies that would do harm to the thing of that id, if they were let.
+
+Without one, the example of the OpenAPI document is sent; without that, ``{}``.
+"""
+
+QUERIES: Final[dict[str, str]] = {
+    "PATCH /api/v1/monitor/messages/session/{}": "new_session_id=x",
+}
+"""What a route must be asked besides, to get as far as whose a thing is."""
+
+OTHERWISE: Final[dict[str, tuple[int, str]]] = {
+    "DELETE /api/v1/api_key/{}": (400, "clients know an unknown key as 400"),
+    "DELETE /api/v1/variables/{}": (500, "clients know an unknown variable as 500"),
+    "PATCH /api/v1/users/{}": (403, "people are not secret to their superusers"),
+    "PATCH /api/v1/users/{}/reset-password": (400, "clients know it as 400"),
+    "DELETE /api/v1/users/{}": (403, "superusers alone erase people"),
+    "DELETE /api/v1/monitor/messages/session/{}": (
+        204,
+        "a session name may be anybody's; of one's own nothing was left",
+    ),
+}
+"""Answers to somebody else's id other than 404, each the same as to nobody's id."""
+
+ONLY_SUPERUSERS: Final[dict[str, str]] = {
+    "DELETE /api/v1/users/{}": "decided by the use case, which refuses oneself first",
+}
+"""What only superusers may do although no guard says so; 403 to everybody else."""
+
+UNASKED: Final[dict[str, str]] = {}
+"""Routes that the matrix does not call for a foreign owner, and what does instead."""
+
+SOCKETS: Final[dict[str, str]] = {}
+"""Every WebSocket route by its path, and which of its tests tries foreign ids."""
+
+HELP: Final = """
+The matrix of who may do what does not know this. In tests/attacks/matrix.py:
+- a route that is open to all: a line in OPEN, with the reason;
+- a path or query parameter: in BELONGINGS if it names something that is somebody's
+  (a new kind of thing: a field in tests/attacks/belongings.py that makes Ada's), else
+  in PLAIN;
+- a body that the route would take: give it an example in the OpenAPI document, or a
+  line in BODIES; what it must be asked besides: QUERIES;
+- another answer than 404 to somebody else's id: a line in OTHERWISE, with the reason;
+- a WebSocket route: a line in SOCKETS, naming the test that tries foreign ids.
+"""

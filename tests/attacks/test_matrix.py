@@ -1,0 +1,366 @@
+"""Every route against everybody who may not: refused, soundly, and nothing happens."""
+
+from collections.abc import AsyncIterator, Callable, Sequence
+from functools import partial
+from typing import Any, NamedTuple
+from uuid import UUID, uuid4
+
+import httpx
+import pytest
+from litestar import Litestar
+from litestar.types import Message
+from msgspec.structs import replace
+
+from api.app import create_app
+from api.composition import Application
+from infrastructure.tokens import Tokens
+from tests.api.conftest import PATIENCE, Join, Person, serving, signed_in
+from tests.attacks.belongings import CANARY, Belongings
+from tests.attacks.doors import MULTIPART, Door, doors, forbidden_words, sockets
+from tests.attacks.matrix import (
+    BELONGINGS,
+    BODIES,
+    HELP,
+    ONLY_SUPERUSERS,
+    OPEN,
+    OTHERWISE,
+    PLAIN,
+    QUERIES,
+    SOCKETS,
+    UNASKED,
+)
+
+NOBODYS = {"session": "nobodys"}
+SIGNED_OUT = {401, 403}
+
+
+class Building(NamedTuple):
+    """A server, and every door it has."""
+
+    address: str
+    app: Litestar
+    doors: list[Door]
+    application: Application
+
+    def closed(self) -> list[Door]:
+        """Return the doors that are not open to all."""
+        return [door for door in self.doors if not door.open_to_all]
+
+
+@pytest.fixture(scope="session", params=["auto_login off", "auto_login on"])
+async def building(
+    application: Application, request: pytest.FixtureRequest
+) -> AsyncIterator[Building]:
+    """The same application, where it lets in people at this machine and where not."""
+    settings = replace(
+        application.world.settings, auto_login=request.param.endswith("on")
+    )
+    same = replace(application, world=replace(application.world, settings=settings))
+    app = create_app(same)
+    found = doors(app, app.openapi_schema.to_schema())
+    async with serving(same) as address:
+        yield Building(address, app, found, same)
+
+
+def missing(found: set[Any]) -> str:
+    """Return what to tell whoever added a route."""
+    return f"{HELP}\nNot known: {sorted(map(str, found))}"
+
+
+def test_a10_every_route_says_whether_it_is_open_to_all(building: Building) -> None:
+    opened = {door.name for door in building.doors if door.open_to_all}
+
+    assert len(building.doors) > 70
+    assert opened <= set(OPEN), missing(opened - set(OPEN))
+    assert set(OPEN) <= opened, f"not open (any more): {set(OPEN) - opened}"
+
+
+def test_a10_every_parameter_of_every_route_is_in_the_matrix(
+    building: Building,
+) -> None:
+    unknown = {
+        (door.name, name)
+        for door in building.doors
+        for name in (*door.names, *door.asked)
+        if name not in BELONGINGS and name not in PLAIN
+    }
+
+    assert not unknown, missing(unknown)
+
+
+def test_a10_every_socket_is_in_the_matrix(building: Building) -> None:
+    found = set(sockets(building.app))
+
+    assert found == set(SOCKETS), missing(found ^ set(SOCKETS))
+
+
+def test_a10_the_matrix_tells_of_no_route_that_is_gone(building: Building) -> None:
+    known = {door.name for door in building.doors}
+    told = {*BODIES, *QUERIES, *OTHERWISE, *ONLY_SUPERUSERS, *UNASKED}
+
+    assert told <= known, f"gone: {sorted(told - known)}"
+
+
+def test_a20_what_administers_the_server_is_for_superusers(building: Building) -> None:
+    admin = [d for d in building.doors if d.path.startswith("/api/v1/admin/")]
+
+    assert len(admin) > 8
+    assert all(door.for_superusers for door in admin)
+
+
+class Tried(NamedTuple):
+    """A door that did not stay closed as it should have."""
+
+    door: str
+    answer: int
+    why: str
+
+
+async def tried(
+    building: Building,
+    asked: Sequence[Door],
+    call: Callable[[Door], Any],
+    expected: Callable[[Door], set[int]],
+) -> list[Tried]:
+    """Try each door; return those that opened, told too much, or let something in."""
+    store, wrong = building.application.world.store, []
+    before = await store.head()
+    for door in asked:
+        answer: httpx.Response = await call(door)
+        after = await store.head()
+        why = ""
+        if answer.status_code not in expected(door):
+            why = f"expected {expected(door)}: {answer.text[:120]}"
+        elif answer.status_code >= 400 and set(answer.json()) != {"detail"}:
+            why = f"not of the shape of a refusal: {answer.text[:120]}"
+        elif shown := list(forbidden_words(answer.text)):
+            why = f"shows {shown}"
+        elif after != before:
+            why = "appended an event"
+        if why:
+            wrong.append(Tried(door.name, answer.status_code, why))
+        before = after
+    return wrong
+
+
+async def closed_to(
+    building: Building, client: httpx.AsyncClient, **headers: str
+) -> list[Tried]:
+    """Try every door that is not open to all, with ids that nobody has."""
+
+    async def call(door: Door) -> httpx.Response:
+        path = door.to(*(str(uuid4()) for _ in door.names))
+        return await client.request(door.method, path, json={}, headers=headers)
+
+    return await tried(building, building.closed(), call, lambda _: SIGNED_OUT)
+
+
+@pytest.fixture(scope="session")
+async def stranger(building: Building) -> AsyncIterator[httpx.AsyncClient]:
+    """Somebody who is not signed in, at the building's address."""
+    async with httpx.AsyncClient(base_url=building.address, timeout=PATIENCE) as client:
+        yield client
+
+
+async def test_a10_without_a_credential_no_door_opens(
+    building: Building, stranger: httpx.AsyncClient
+) -> None:
+    assert not await closed_to(building, stranger)
+
+
+@pytest.mark.parametrize(
+    "headers",
+    [
+        {"Authorization": "Bearer nonsense"},
+        {"x-api-key": "sk-" + "A" * 43},
+        {"Cookie": "access_token_lf=nonsense"},
+    ],
+    ids=["token", "key", "cookie"],
+)
+async def test_a10_with_a_made_up_credential_no_door_opens(
+    building: Building, stranger: httpx.AsyncClient, headers: dict[str, str]
+) -> None:
+    assert not await closed_to(building, stranger, **headers)
+
+
+async def test_a29_with_a_token_that_has_expired_no_door_opens(
+    building: Building, stranger: httpx.AsyncClient, ada: Person
+) -> None:
+    world = building.application.world
+    past = replace(world.settings, access_token_expire_seconds=-60)
+    session = Tokens(world.keyring, world.settings).read_access(ada.token).session
+    expired = Tokens(world.keyring, past).access(UUID(ada.id), session)
+
+    wrong = await closed_to(building, stranger, Authorization=f"Bearer {expired}")
+
+    assert not wrong
+
+
+async def test_a23_with_a_revoked_key_no_door_opens(
+    building: Building, stranger: httpx.AsyncClient, eve: Person
+) -> None:
+    key = (await eve.post("/api/v1/api_key/", json={"name": "k"})).json()
+    with_key = {"x-api-key": key["api_key"]}
+    known = await stranger.get("/api/v1/users/whoami", headers=with_key)
+    assert known.status_code == 200
+
+    await eve.delete(f"/api/v1/api_key/{key['id']}")
+
+    assert not await closed_to(building, stranger, **with_key)
+
+
+async def test_a10_an_inactive_user_finds_every_door_closed(
+    building: Building, stranger: httpx.AsyncClient, eve: Person, root: Person
+) -> None:
+    key = (await eve.post("/api/v1/api_key/", json={"name": "k"})).json()
+
+    await root.patch(f"/api/v1/users/{eve.id}", json={"is_active": False})
+
+    token = {"Authorization": f"Bearer {eve.token}"}
+    assert not await closed_to(building, stranger, **token)
+    assert not await closed_to(building, stranger, **{"x-api-key": key["api_key"]})
+
+
+async def test_a10_a_removed_user_finds_every_door_closed(
+    building: Building, stranger: httpx.AsyncClient, eve: Person, root: Person
+) -> None:
+    key = (await eve.post("/api/v1/api_key/", json={"name": "k"})).json()
+
+    gone = await root.delete(f"/api/v1/users/{eve.id}")
+
+    assert gone.status_code == 200
+    token = {"Authorization": f"Bearer {eve.token}"}
+    assert not await closed_to(building, stranger, **token)
+    assert not await closed_to(building, stranger, **{"x-api-key": key["api_key"]})
+
+
+@pytest.fixture(scope="session")
+async def thief(building: Building, join: Join) -> AsyncIterator[Person]:
+    """Somebody with an account and no belongings, at the building's address."""
+    joined = await join("thief")
+    person = await signed_in(building.address, joined.username)
+    yield person
+    await person.aclose()
+
+
+async def test_a20_what_is_for_superusers_is_closed_to_people(
+    building: Building, thief: Person
+) -> None:
+    async def call(door: Door) -> httpx.Response:
+        path = door.to(*(str(uuid4()) for _ in door.names))
+        return await thief.request(door.method, path, json={})
+
+    asked = [d for d in building.doors if d.for_superusers or d.name in ONLY_SUPERUSERS]
+
+    assert len(asked) > 10
+    assert not await tried(building, asked, call, lambda _: {403})
+
+
+async def test_a10_what_is_anothers_does_not_exist(
+    building: Building, hers: Belongings, thief: Person
+) -> None:
+    asked = [
+        door
+        for door in building.closed()
+        if any(name in BELONGINGS for name in door.names) and door.name not in UNASKED
+    ]
+    told: dict[str, list[str]] = {}
+
+    async def call(door: Door, *, ids: Callable[[str], str]) -> httpx.Response:
+        answer = await _attacked(thief, door, [ids(name) for name in door.names])
+        told.setdefault(door.name, []).append(_without_ids(answer))
+        return answer
+
+    def foreign(name: str) -> str:
+        return str(getattr(hers, BELONGINGS.get(name, ""), "1"))
+
+    def unknown(name: str) -> str:
+        kind = BELONGINGS.get(name)
+        return NOBODYS.get(kind, str(uuid4())) if kind else "1"
+
+    def expected(door: Door) -> set[int]:
+        return {403 if door.for_superusers else OTHERWISE.get(door.name, (404,))[0]}
+
+    for ids in (foreign, unknown):
+        wrong = await tried(building, asked, partial(call, ids=ids), expected)
+        assert not wrong, f"{HELP}\n{wrong}"
+    differ = {name: said for name, said in told.items() if len(set(said)) > 1}
+    assert not differ, f"these tell a foreign thing from none: {differ}"
+
+
+async def _attacked(thief: Person, door: Door, ids: list[str]) -> httpx.Response:
+    asked = QUERIES.get(door.name)
+    path = door.to(*ids) + (f"?{asked}" if asked else "")
+    if door.sends == MULTIPART and door.name not in BODIES:
+        files = {"file": ("a.json", b"{}", "application/json")}
+        return await thief.request(door.method, path, files=files)
+    body = BODIES[door.name](ids[0]) if door.name in BODIES else door.example or {}
+    return await thief.request(door.method, path, json=body)
+
+
+def _without_ids(answer: httpx.Response) -> str:
+    words = answer.text
+    for part in str(answer.url).partition("?")[0].split("/")[3:]:
+        words = words.replace(part, "")
+    return "".join(c for c in words if c not in "0123456789abcdef-")
+
+
+async def test_a10_a_question_about_anothers_thing_finds_nothing(
+    building: Building, hers: Belongings, thief: Person
+) -> None:
+    wrong = []
+    for door in building.closed():
+        for name in door.asked:
+            kind = BELONGINGS.get(name)
+            if kind is None or door.names or door.method != "get":
+                continue
+            asked = {name: getattr(hers, kind), "get_all": "false"}
+            answer = await thief.get(door.path, params=asked)
+            secrets = (hers.run, hers.message, CANARY)
+            if answer.status_code not in {200, 403, 404} or any(
+                one in answer.text for one in secrets
+            ):
+                wrong.append((door.name, name, answer.status_code, answer.text[:200]))
+
+    assert not wrong
+
+
+async def test_a10_without_a_credential_no_socket_opens(building: Building) -> None:
+    opened = {
+        path
+        for path in sockets(building.app)
+        if not await _refused(building.app, path.replace("{}", str(uuid4())))
+    }
+
+    assert not opened
+
+
+async def _refused(app: Litestar, path: str) -> bool:
+    """Knock at a socket as nobody; tell whether it is closed at once."""
+    said: list[Message] = []
+    heard = iter([{"type": "websocket.connect"}, {"type": "websocket.disconnect"}])
+
+    async def receive() -> Any:
+        return next(heard)
+
+    async def send(message: Message) -> None:
+        said.append(message)
+
+    scope: Any = {
+        "type": "websocket",
+        "asgi": {"version": "3.0"},
+        "scheme": "ws",
+        "path": path,
+        "raw_path": path.encode(),
+        "query_string": b"",
+        "root_path": "",
+        "headers": [(b"host", b"127.0.0.1")],
+        "client": ("127.0.0.1", 1),
+        "server": ("127.0.0.1", 80),
+        "subprotocols": [],
+        "state": {},
+        "extensions": {},
+    }
+    await app(scope, receive, send)
+    kinds = [message["type"] for message in said]
+    return "websocket.send" not in kinds and "websocket.close" in kinds
