@@ -24,12 +24,14 @@ class RecentMessages(MessageHistory):
         owner: UUID,
         session: str,
         limit: int,
+        flow: UUID | None = None,
         sender: str | None = None,
         sender_name: str | None = None,
         descending: bool = False,
     ) -> list[dict[str, Json]]:
         newest = await self._views.select(
             owner,
+            flow=flow,
             session=session,
             sender=sender,
             sender_name=sender_name,

@@ -20,6 +20,7 @@ from api.security import CookieRules
 from api.v1.flow_shapes import FlowRead
 from api.v1.system import PACKAGE, ServerFacts
 from application.ports import Freshness
+from application.replies import Replies
 from domain.kernel import Json
 from infrastructure.components.prompts import validate_prompt
 from infrastructure.settings import Settings
@@ -64,6 +65,7 @@ def dependencies_of(application: Application) -> dict[str, Provide]:
     things: dict[str, object] = {
         **{name: getattr(application.world, name) for name in WORLD},
         **{name: getattr(application, name) for name in SERVING},
+        **_doors(application),
         **_views(application.world),
         **_words(application.world),
         "freshness": application.daemon,
@@ -75,6 +77,12 @@ def dependencies_of(application: Application) -> dict[str, Provide]:
         "cause": Provide(cause_of),
         "answers": Provide(_answers, sync_to_thread=False),
     }
+
+
+def _doors(application: Application) -> dict[str, object]:
+    """Return what the doors work with that run flows: chats, completions, tools."""
+    world, runs, streams = application.world, application.runs, application.streams
+    return {"replies": Replies(runs, streams, world.store, world.contents)}
 
 
 def _views(world: World) -> dict[str, object]:

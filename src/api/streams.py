@@ -108,14 +108,25 @@ class RunStreams:
                         b"event: token\ndata: " + msgspec.json.encode(item) + NEW_LINES
                     )
 
-    async def told(self, run: UUID, teller: Teller) -> AsyncGenerator[Told]:
-        """Yield what *teller* says of a run, from its beginning."""
-        version = 0
+    async def watch(self, run: UUID) -> AsyncGenerator[Recorded | Word]:
+        """
+        Yield a run's events and the words between them, to its end.
+
+        The last event comes once the read models show what it ends.
+        """
         async with aclosing(self._merged(run)) as merged:
             async for item in merged:
                 if isinstance(item, Recorded):
-                    version = item.version
                     await self._settle(item)
+                yield item
+
+    async def told(self, run: UUID, teller: Teller) -> AsyncGenerator[Told]:
+        """Yield what *teller* says of a run, from its beginning."""
+        version = 0
+        async with aclosing(self.watch(run)) as watched:
+            async for item in watched:
+                if isinstance(item, Recorded):
+                    version = item.version
                     frames = teller.tell(item, await self._content(item))
                 else:
                     frames = teller.hear(item)

@@ -26,6 +26,7 @@ from application.ports import (
     Recorded,
 )
 from application.ports.components import Component, Components, Invocation
+from application.replies import Replies
 from application.runs import Limits, Runs
 from domain.flow.flow import Flow
 from domain.kernel import Json
@@ -70,6 +71,7 @@ class LogHistory(MessageHistory):
         owner: UUID,
         session: str,
         limit: int,
+        flow: UUID | None = None,
         sender: str | None = None,
         sender_name: str | None = None,
         descending: bool = False,
@@ -80,6 +82,7 @@ class LogHistory(MessageHistory):
             if isinstance(one.event, MessagePosted)
             and one.event.session == session
             and sender in (None, one.event.sender)
+            and flow in (None, one.event.flow)
         ]
         opened = await self._contents.open([one.content.id for one in posted])
         said = [msgspec.json.decode(opened[one.content.id]) for one in posted]
@@ -207,6 +210,7 @@ class Lab:
             worker=worker,
             now=lambda: datetime.now(UTC),
         )
+        self.replies = Replies(self.runs, self.streams, self.store, self.contents)
 
     @asynccontextmanager
     async def open(self) -> AsyncGenerator["Lab"]:

@@ -195,27 +195,59 @@ class Call:
         sender_name: str | None = None,
         descending: bool = False,
     ) -> list[Message]:
-        """Return the last messages: those that can be read, then this run's own."""
+        """
+        Return the last messages: those that can be read, then this run's own.
+
+        Between them stand those that the request brought along: they become no
+        messages.
+        """
+        own = [one for one in self._stage.said if one.session_id == session]
+        mine = {message.id for message in own}
+        stored: list[Message] = []
+        if not self._script.asked.alone:
+            stored = await self._stored(
+                session, limit=limit, sender=sender, sender_name=sender_name
+            )
+        messages = [
+            message
+            for message in (
+                *(one for one in stored if one.id not in mine),
+                *self._told(session),
+                *own,
+            )
+            if sender in (None, message.sender)
+            and sender_name in (None, message.sender_name)
+        ]
+        messages = messages[-limit:] if limit > 0 else []
+        return messages[::-1] if descending else messages
+
+    async def _stored(
+        self, session: str, *, limit: int, sender: str | None, sender_name: str | None
+    ) -> list[Message]:
         with on_firm_ground():
-            stored = await self._world.history.recent(
+            recent = await self._world.history.recent(
                 owner=self.facts.owner,
+                flow=self.facts.flow if self.facts.apart else None,
                 session=session,
                 limit=limit,
                 sender=sender,
                 sender_name=sender_name,
             )
-        messages = [message_of(data) for data in stored]
-        known = {message.id for message in messages}
-        messages += [
-            message
-            for message in self._stage.said
-            if message.id not in known
-            and message.session_id == session
-            and sender in (None, message.sender)
-            and sender_name in (None, message.sender_name)
+        return [message_of(data) for data in recent]
+
+    def _told(self, session: str) -> list[Message]:
+        if session != self.facts.session:
+            return []
+        return [
+            Message(
+                text=turn.text,
+                sender=turn.sender,
+                sender_name=turn.sender_name,
+                session_id=session,
+                flow_id=str(self.facts.flow),
+            )
+            for turn in self._script.asked.told
         ]
-        messages = messages[-limit:] if limit > 0 else []
-        return messages[::-1] if descending else messages
 
     def log(self, name: str, message: str) -> None:
         """Note something for the vertex's log."""

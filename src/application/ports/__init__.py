@@ -386,6 +386,7 @@ class MessageHistory(Protocol):
         owner: UUID,
         session: str,
         limit: int,
+        flow: UUID | None = None,
         sender: str | None = None,
         sender_name: str | None = None,
         descending: bool = False,
@@ -393,7 +394,7 @@ class MessageHistory(Protocol):
         """
         Return the last *limit* messages of *owner*'s session, ascending by time.
 
-        Each is in the shape of ``add_message`` data, with ``id``. With *descending*
-        the order is reversed.
+        Of all flows, or one. Each is in the shape of ``add_message`` data, with
+        ``id``. With *descending* the order is reversed.
         """
         ...

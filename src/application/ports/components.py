@@ -32,13 +32,18 @@ class Feed(msgspec.Struct, frozen=True):
 
 
 class RunFacts(msgspec.Struct, frozen=True):
-    """The run a vertex is carried out in. ``session`` may be empty."""
+    """
+    The run a vertex is carried out in. ``session`` may be empty.
+
+    ``apart`` says that whoever asked may not hear of the flow's other sessions.
+    """
 
     run: UUID
     flow: UUID
     flow_name: str
     owner: UUID
     session: str
+    apart: bool = False
 
 
 class Invocation(Protocol):

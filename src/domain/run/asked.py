@@ -5,6 +5,14 @@ from typing import Any
 import msgspec
 
 
+class Turn(msgspec.Struct, frozen=True, kw_only=True):
+    """Something said before, which a request brings along."""
+
+    sender: str
+    sender_name: str
+    text: str
+
+
 class Asked(msgspec.Struct, frozen=True, kw_only=True):
     """
     A request as it is kept: the content of ``run.requested``.
@@ -17,7 +25,15 @@ class Asked(msgspec.Struct, frozen=True, kw_only=True):
     components: tuple[str, ...] = ()
     output_type: str = "chat"
     output_component: str = ""
+    outputs: tuple[str, ...] = ()
+    """Ids or display names of the vertices to answer with, whatever their type."""
     session: str | None = None
+    told: tuple[Turn, ...] = ()
+    """What was said before and is kept by whoever asks, in order."""
+    alone: bool = False
+    """Whether *told* is all that was said before, whatever the session holds."""
+    payload: str | None = None
+    """The body of a webhook call, for every vertex that takes one."""
     files: tuple[str, ...] = ()
     tweaks: dict[str, Any] = msgspec.field(default_factory=dict)
     start: str | None = None
