@@ -42,10 +42,15 @@ class Views:
     ) -> tuple[Sequence[Any], int]:
         """Return a part of what *query* finds, and how much there is in all."""
         counted = select(func.count()).select_from(query.order_by(None).subquery())
+        total = counted.scalar_subquery().label("counted_in_all")
+        both = part(query.add_columns(total), limit=limit, offset=offset)
         async with self._engine.connect() as connection:
-            total = (await connection.execute(counted)).scalar_one()
-            rows = await connection.execute(part(query, limit=limit, offset=offset))
-            return rows.all(), total
+            found = (await connection.execute(both)).freeze()
+            if (first := found().first()) is not None:
+                width = len(query.selected_columns)
+                return found().columns(*range(width)).all(), first[-1]
+            # Behind the end there is no row that could say how many there are.
+            return (), (await connection.execute(counted)).scalar_one()
 
 
 def part(query: Select[Any], *, limit: int | None, offset: int) -> Select[Any]:

@@ -1,6 +1,16 @@
 """Where API keys are kept for reading; never the keys themselves."""
 
-from sqlalchemy import Column, DateTime, Index, MetaData, Table, Text, Uuid
+from sqlalchemy import (
+    Boolean,
+    Column,
+    DateTime,
+    Index,
+    LargeBinary,
+    MetaData,
+    Table,
+    Text,
+    Uuid,
+)
 
 METADATA = MetaData()
 
@@ -11,6 +21,9 @@ API_KEYS = Table(
     Column("user_id", Uuid, nullable=False),
     Column("name", Text, nullable=False),
     Column("hint", Text, nullable=False),
+    Column("scopes", LargeBinary),
+    Column("expires_at", DateTime(timezone=True)),
+    Column("is_active", Boolean, nullable=False),
     Column("created_at", DateTime(timezone=True), nullable=False),
     Index("api_keys_of_user", "user_id", "created_at"),
 )

@@ -1,6 +1,7 @@
 """What can be asked about API keys."""
 
 from datetime import datetime
+from typing import Any
 from uuid import UUID
 
 import msgspec
@@ -17,6 +18,9 @@ class ApiKeyRow(msgspec.Struct, frozen=True):
     user_id: UUID
     name: str
     hint: str
+    scopes: list[str] | None
+    expires_at: datetime | None
+    is_active: bool
     created_at: datetime
 
 
@@ -27,9 +31,15 @@ class ApiKeyViews(Views):
         """Return the keys of a user, oldest first."""
         mine = select(API_KEYS).where(API_KEYS.c.user_id == user)
         rows = await self._all(mine.order_by(API_KEYS.c.created_at, API_KEYS.c.id))
-        return [ApiKeyRow(*row) for row in rows]
+        return [_key(row) for row in rows]
 
     async def get(self, key_id: UUID) -> ApiKeyRow | None:
         """Return a key, if there is one of this id."""
         row = await self._first(select(API_KEYS).where(API_KEYS.c.id == key_id))
-        return None if row is None else ApiKeyRow(*row)
+        return None if row is None else _key(row)
+
+
+def _key(row: Any) -> ApiKeyRow:
+    *head, scopes, expires_at, is_active, created_at = row
+    said = None if scopes is None else msgspec.json.decode(scopes)
+    return ApiKeyRow(*[*head, said, expires_at, is_active, created_at])

@@ -1,7 +1,7 @@
 """Who is let in: nobody without a credential, except where a route says so."""
 
 import re
-from typing import Any, Final
+from typing import Any, Final, get_args
 from urllib.parse import urlsplit
 from uuid import UUID
 
@@ -10,15 +10,23 @@ from litestar.datastructures import Cookie
 from litestar.handlers.base import BaseRouteHandler
 
 from api.problems import BEARER, Refusal
-from application.permissions import only_superusers
+from application.permissions import only_superusers, only_with_scope
 from application.ports import Actor
 from application.sessions import Pass, Sessions
+from domain.user.events import Scope
 from infrastructure.settings import is_loopback
 
 type Connection = ASGIConnection[Any, Any, Any, Any]
 
 PUBLIC: Final = {"public": True}
 """A route's ``opt`` that lets in anybody, as nobody in particular."""
+
+RUN: Final = {"scope": "run"}
+ADMIN: Final = {"scope": "admin"}
+READ: Final = {"scope": "read"}
+WATCH: Final = {"scope": ("read", "run")}
+ANY: Final = {"scope": get_args(Scope.__value__)}
+"""A route's ``opt`` that says which scopes of an API key open it, any of them."""
 
 ANONYMOUS: Final = Actor(UUID(int=0))
 
@@ -38,7 +46,18 @@ async def signed_in(connection: Connection, handler: BaseRouteHandler) -> None:
         connection.state.actor = ANONYMOUS
         return
     sessions: Sessions = connection.app.state.sessions
-    connection.state.actor = await _actor(connection, sessions)
+    actor = await _actor(connection, sessions)
+    only_with_scope(actor, *_scopes(connection, handler))
+    connection.state.actor = actor
+
+
+def _scopes(connection: Connection, handler: BaseRouteHandler) -> tuple[Scope, ...]:
+    """Return the scopes of which a key needs one here."""
+    said: Scope | tuple[Scope, ...] | None = handler.opt.get("scope")
+    if said is None:
+        method = connection.scope.get("method")
+        said = "run" if method is None else "read" if method in _SAFE else "write"
+    return (said,) if isinstance(said, str) else said
 
 
 async def superuser(connection: Connection, _: BaseRouteHandler) -> None:

@@ -6,6 +6,7 @@ from uuid import UUID
 
 from application.ports import Actor, Owned, Ownership
 from domain.kernel import DomainError
+from domain.user.events import Scope
 
 type Kind = Literal["user", "project", "flow", "run", "thread", "api_key", "variable"]
 
@@ -21,6 +22,10 @@ class NotFoundError(DomainError):
 
 class PrivilegeError(DomainError):
     """The user doesn't have enough privileges."""
+
+
+class MissingScopeError(PrivilegeError):
+    """This API key lacks the scope."""
 
 
 class Permissions:
@@ -69,3 +74,9 @@ def only_superusers(actor: Actor) -> None:
     """Refuse everybody else."""
     if actor.user is not None and not actor.superuser:
         raise PrivilegeError
+
+
+def only_with_scope(actor: Actor, *scopes: Scope) -> None:
+    """Refuse a credential that is good for none of *scopes*."""
+    if actor.scopes is not None and actor.scopes.isdisjoint(scopes):
+        raise MissingScopeError(" or ".join(scopes))

@@ -13,6 +13,7 @@ import msgspec
 from application.api_keys import ApiKeys
 from application.commands import Turns
 from application.ports import SYSTEM, Actor, Cause, Claims, EventStore
+from application.standing import Standing
 from application.users import LONGEST_NAME, Passwords
 from domain.kernel import DomainError
 from domain.user.user import Means, User
@@ -48,6 +49,14 @@ class UserGoneError(NotSignedInError):
 
 class WrongKeyError(DomainError):
     """Invalid or missing API key."""
+
+
+class KeyExpiredError(WrongKeyError):
+    """This API key has expired."""
+
+
+class KeyDisabledError(WrongKeyError):
+    """This API key is disabled."""
 
 
 class BadRefreshTokenError(DomainError):
@@ -139,20 +148,10 @@ class Uses(Protocol):
     async def counted(self, key: UUID, /) -> None: ...
 
 
-class Account(Protocol):
-    """What signing in must know of a user."""
-
-    @property
-    def is_active(self) -> bool: ...
-
-    @property
-    def is_superuser(self) -> bool: ...
-
-
 class Accounts(Protocol):
-    """The users there are."""
+    """The users there are, and what they may now."""
 
-    async def get(self, user: UUID, /) -> Account | None: ...
+    async def get(self, user: UUID, /) -> Standing | None: ...
 
 
 class Pass(msgspec.Struct, frozen=True):
@@ -272,7 +271,7 @@ class Sessions:
         except DomainError as refused:
             raise BadRefreshTokenError from refused
         account = await self._accounts.get(said.user)
-        if account is None or not account.is_active:
+        if account is None or not account.active:
             await self._opened.revoke(said.session)
             raise BadRefreshTokenError
         return self._pass(said.user, said.session, jti)
@@ -292,7 +291,10 @@ class Sessions:
         said = self._mint.read_access(token)
         if not await self._opened.alive(said.session):
             raise NotSignedInError
-        return await self._actor(said.user, str(said.session))
+        account = await self._account(said.user)
+        return Actor(
+            said.user, superuser=account.superuser, credential=str(said.session)
+        )
 
     async def key(self, key: str) -> Actor:
         """Return who bears an API key."""
@@ -300,15 +302,28 @@ class Sessions:
         if found is None:
             raise WrongKeyError
         key_id, user_id = found
-        actor = await self._actor(user_id, str(key_id))
+        account = await self._account(user_id)
+        held = account.api_keys.get(key_id)
+        if held is None:
+            raise WrongKeyError
+        if not held.active:
+            raise KeyDisabledError
+        if held.expires_at is not None and held.expires_at <= datetime.now(UTC):
+            raise KeyExpiredError
         await self._uses.counted(key_id)
-        return actor
+        return Actor(
+            user_id,
+            superuser=account.superuser,
+            credential=str(key_id),
+            scopes=None if held.scopes is None else frozenset(held.scopes),
+            expires_at=held.expires_at,
+        )
 
-    async def _actor(self, user_id: UUID, credential: str) -> Actor:
+    async def _account(self, user_id: UUID) -> Standing:
         account = await self._accounts.get(user_id)
-        if account is None or not account.is_active:
+        if account is None or not account.active:
             raise UserGoneError
-        return Actor(user_id, superuser=account.is_superuser, credential=credential)
+        return account
 
     async def _let_in(self, user_id: UUID, means: Means) -> Pass:
         user = await self._store.load(User, user_id)

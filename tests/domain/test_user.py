@@ -6,8 +6,12 @@ from uuid import UUID
 
 import pytest
 
+from domain.user.api_key import ApiKey
 from domain.user.events import (
+    ApiKeyDisabled,
+    ApiKeyEnabled,
     ApiKeyIssued,
+    ApiKeyRenamed,
     ApiKeyRevoked,
     PasswordChanged,
     ProfileChanged,
@@ -24,7 +28,6 @@ from domain.user.events import (
     VariableRemoved,
 )
 from domain.user.user import (
-    ApiKey,
     DuplicateApiKeyError,
     NamelessUserError,
     NamelessVariableError,
@@ -131,6 +134,33 @@ def test_a_key_is_issued_once_and_revoked_once() -> None:
     )
     given(User, REGISTERED, ISSUED, ApiKeyRevoked(key=KEY)).when(
         lambda u: u.revoke_api_key(KEY)
+    ).then_refuses(UnknownApiKeyError)
+
+
+def test_a_key_remembers_its_scopes_sorted_and_each_once() -> None:
+    given(User, REGISTERED).when(
+        lambda u: u.issue_api_key(
+            KEY, name="k", hint="h", scopes=["run", "read", "run"], expires_at=LATER
+        )
+    ).then(
+        ApiKeyIssued(
+            key=KEY, name="k", hint="h", scopes=("read", "run"), expires_at=LATER
+        )
+    )
+
+
+def test_a_key_is_renamed_and_rests_and_what_is_the_same_stays() -> None:
+    given(User, REGISTERED, ISSUED).when(
+        lambda u: u.change_api_key(KEY, name="new", active=False)
+    ).then(ApiKeyRenamed(key=KEY, name="new"), ApiKeyDisabled(key=KEY))
+    given(User, REGISTERED, ISSUED, ApiKeyDisabled(key=KEY)).when(
+        lambda u: u.change_api_key(KEY, name="mine", active=True)
+    ).then(ApiKeyEnabled(key=KEY))
+    given(User, REGISTERED, ISSUED).when(
+        lambda u: u.change_api_key(KEY, name="mine", active=True)
+    ).then()
+    given(User, REGISTERED).when(
+        lambda u: u.change_api_key(KEY, active=False)
     ).then_refuses(UnknownApiKeyError)
 
 

@@ -13,6 +13,7 @@ from litestar.response import Stream
 from api.given import Given
 from api.polls import Polls
 from api.problems import Refusal
+from api.security import RUN, WATCH
 from api.streams import RunStreams
 from application.execution.flows import FlowsToRun
 from application.names import Name
@@ -68,7 +69,7 @@ class BuildController(Controller):
     path = "/build"
     tags = ("Runs",)
 
-    @post("/{flow_id:str}/flow", status_code=200)
+    @post("/{flow_id:str}/flow", status_code=200, opt=RUN)
     async def build(
         self,
         *,
@@ -102,7 +103,7 @@ class BuildController(Controller):
         lines = _direct(requested.run, streams, runs, cause)
         return Stream(lines, media_type=NDJSON, headers=UNBUFFERED)
 
-    @get("/{job_id:str}/events")
+    @get("/{job_id:str}/events", opt=WATCH)
     async def events(
         self,
         *,
@@ -126,7 +127,7 @@ class BuildController(Controller):
             streams.build_events(job_id), media_type=NDJSON, headers=UNBUFFERED
         )
 
-    @post("/{job_id:str}/cancel", status_code=200)
+    @post("/{job_id:str}/cancel", status_code=200, opt=RUN)
     async def cancel(
         self,
         *,

@@ -10,6 +10,7 @@ from litestar.params import RequestBody
 
 from api.given import Given
 from api.problems import Refusal
+from api.security import READ
 from api.zipping import packed
 from application.ports.components import Component, UnknownComponentError
 from domain.kernel import DomainError, Json
@@ -74,6 +75,7 @@ class ComponentController(Controller):
     """Answers what the editor asks about components."""
 
     tags = ("Components",)
+    opt = READ
 
     @get("/all")
     async def catalogue(

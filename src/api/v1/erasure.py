@@ -11,7 +11,7 @@ from litestar.params import FromPath
 
 from api.given import Given
 from api.requests import Answers
-from api.security import superuser
+from api.security import ADMIN, superuser
 from application.erasure import Erasure
 from application.ports import Actor, Cause
 
@@ -42,6 +42,7 @@ class ErasureController(Controller):
     path = "/admin/users"
     tags = ("Users",)
     guards = (superuser,)
+    opt = ADMIN
 
     @post(
         "/{user_id:str}/erase",

@@ -12,7 +12,7 @@ from litestar.params import FromPath, FromQuery, QueryParameter
 from api.given import Given
 from api.moments import moment
 from api.problems import Refusal
-from api.security import superuser
+from api.security import ADMIN, superuser
 from application.events import (
     LARGEST_PAGE,
     EventLine,
@@ -87,6 +87,7 @@ class EventController(Controller):
     path = "/admin"
     tags = ("Events",)
     guards = (superuser,)
+    opt = ADMIN
 
     @get("/events", responses=_answer(EventPage, "Events, oldest first", _PAGE))
     async def events(

@@ -12,7 +12,7 @@ from api.archives import MOST_FLOWS, flows_in, uploaded_json, zipped
 from api.given import Given
 from api.problems import Refusal
 from api.requests import Answers, bounded_page, expected_version, page_of
-from api.security import PUBLIC
+from api.security import PUBLIC, READ
 from api.v1.flow_shapes import (
     FlowHead,
     FlowRead,
@@ -245,7 +245,7 @@ class FlowController(Controller):
         await answers.settle(done.position)
         return {"deleted": done.result}
 
-    @post("/download", status_code=200)
+    @post("/download", status_code=200, opt=READ)
     async def download(
         self,
         *,

@@ -11,7 +11,7 @@ from litestar.params import FromPath, QueryParameter, RequestBody
 
 from api.given import Given
 from api.problems import Refusal
-from api.security import superuser
+from api.security import ADMIN, superuser
 from application.events import EventLine, line_of
 from application.ports import Cause
 from projections.letters import DeadLetter, Outcome, Place
@@ -156,6 +156,7 @@ class ProjectionController(Controller):
     path = "/admin/projections"
     tags = ("Projections",)
     guards = (superuser,)
+    opt = ADMIN
 
     @get(
         "/",

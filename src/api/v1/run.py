@@ -12,6 +12,7 @@ from api.chat_events import failing
 from api.given import Given
 from api.problems import Refusal, problem
 from api.requests import Answers
+from api.security import RUN
 from api.streams import RunStreams
 from api.v1.build import UNBUFFERED
 from application.execution.flows import FlowsToRun
@@ -55,7 +56,7 @@ class RunController(Controller):
     path = "/run"
     tags = ("Runs",)
 
-    @post("/{flow_id_or_name:str}", status_code=200)
+    @post("/{flow_id_or_name:str}", status_code=200, opt=RUN)
     async def run(
         self,
         *,

@@ -10,6 +10,7 @@ from litestar.status_codes import HTTP_204_NO_CONTENT
 
 from api.given import Given
 from api.requests import page_of
+from api.security import WATCH
 from api.streams import RunStreams
 from api.v1.build import UNBUFFERED
 from api.v1.run import EVENT_STREAM
@@ -43,7 +44,7 @@ class RunsController(Controller):
         rows, total = await run_views.page(owner, flow=flow_id, page=page, size=size)
         return page_of(rows, total=total, page=page, size=size)
 
-    @get("/{run_id:str}")
+    @get("/{run_id:str}", opt=WATCH)
     async def one(
         self,
         *,
@@ -59,7 +60,7 @@ class RunsController(Controller):
             raise NotFoundError("run", run_id)
         return row
 
-    @get("/{run_id:str}/events")
+    @get("/{run_id:str}/events", opt=WATCH)
     async def events(
         self,
         *,

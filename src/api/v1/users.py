@@ -11,7 +11,7 @@ from litestar.params import FromPath, FromQuery, RequestBody
 from api.given import Given
 from api.problems import Refusal
 from api.requests import Answers
-from api.security import PUBLIC, superuser
+from api.security import ADMIN, ANY, PUBLIC, superuser
 from application.erasure import Erasure
 from application.names import Password
 from application.permissions import NotFoundError, PrivilegeError
@@ -58,7 +58,7 @@ class UserController(Controller):
     path = "/users"
     tags = ("Users",)
 
-    @get("/whoami")
+    @get("/whoami", opt=ANY)
     async def whoami(
         self, *, actor: Given[Actor], user_views: Given[UserViews]
     ) -> UserRead:
@@ -68,7 +68,7 @@ class UserController(Controller):
             raise Refusal(404, "User not found")
         return read(row)
 
-    @get("/", guards=[superuser])
+    @get("/", guards=[superuser], opt=ADMIN)
     async def many(
         self,
         *,
@@ -100,7 +100,7 @@ class UserController(Controller):
         await answers.settle(done.position)
         return read(await user_views.get(done.result.id) or as_row(done.result))
 
-    @patch("/{user_id:str}")
+    @patch("/{user_id:str}", opt=ADMIN)
     async def change(
         self,
         *,
@@ -123,7 +123,7 @@ class UserController(Controller):
         row = await user_views.get(user_id)
         return Response(read(row or as_row(done.result)))
 
-    @patch("/{user_id:str}/reset-password")
+    @patch("/{user_id:str}/reset-password", opt=ADMIN)
     async def reset_password(
         self,
         *,
@@ -142,7 +142,7 @@ class UserController(Controller):
         await answers.settle(done.position)
         return read(await user_views.get(user_id) or as_row(done.result))
 
-    @delete("/{user_id:str}", status_code=200)
+    @delete("/{user_id:str}", status_code=200, opt=ADMIN)
     async def remove(
         self,
         *,

@@ -12,6 +12,7 @@ from application.api_keys import ApiKeys
 from application.erasure import Erasure
 from application.flows import NewFlow
 from application.sessions import Sessions
+from application.standing import Standings
 from application.users import Passwords, Users
 from application.variables import Variables
 from infrastructure.credentials import (
@@ -20,10 +21,10 @@ from infrastructure.credentials import (
     PostgresSessions,
     SignInLinks,
 )
+from infrastructure.event_store.heads import PostgresHeads
 from infrastructure.event_store.remains import PostgresEstate
 from infrastructure.tokens import Tokens
 from projections.upkeep import Upkeep
-from projections.users.views import UserViews
 
 
 class People(NamedTuple):
@@ -55,7 +56,7 @@ def join_people(
     sessions = Sessions(
         store,
         claims=claims,
-        accounts=UserViews(database.engine),
+        accounts=Standings(store, PostgresHeads(database)),
         passwords=passwords,
         opened=opened,
         links=SignInLinks(database, keyring),

@@ -8,6 +8,11 @@ from uuid import UUID
 
 import msgspec
 
+from application.ports.actor import (
+    SYSTEM as SYSTEM,
+    Actor as Actor,
+    Cause as Cause,
+)
 from application.ports.refusals import (
     ConcurrencyError as ConcurrencyError,
     EventTooLargeError as EventTooLargeError,
@@ -17,39 +22,6 @@ from application.ports.refusals import (
     StreamNotFoundError as StreamNotFoundError,
 )
 from domain.kernel import Aggregate, ContentRef, DomainError, Event, Json, Log
-
-
-class Actor(msgspec.Struct, frozen=True):
-    """
-    Who asks: a user, or the system.
-
-    ``credential`` names the token family or API key used, so the server can tell
-    what this client was last served. It is an id, never the secret itself.
-    """
-
-    user: UUID | None
-    superuser: bool = False
-    credential: str = ""
-
-
-SYSTEM = Actor(user=None)
-
-
-class Cause(msgspec.Struct, frozen=True, kw_only=True):
-    """
-    Why events are appended: who, under which command, and as part of what story.
-
-    ``idempotent`` is true when the client sent the command's id: then its answer is
-    kept, and ``request_hash`` tells a repeat from another request under one key.
-    """
-
-    actor: Actor
-    command_id: UUID
-    correlation_id: UUID
-    causation_id: UUID | None = None
-    request_hash: bytes = b""
-    idempotent: bool = False
-    trace: str = ""
 
 
 class Position(msgspec.Struct, frozen=True):

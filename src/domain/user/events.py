@@ -9,6 +9,7 @@ import msgspec
 from domain.kernel import Event
 
 type VariableKind = Literal["Generic", "Credential"]
+type Scope = Literal["read", "write", "run", "admin"]
 
 
 class UserRegistered(Event, frozen=True, kw_only=True, tag="user.registered"):
@@ -47,16 +48,42 @@ class SignedIn(Event, frozen=True, kw_only=True, tag="user.signed_in"):
     means: Literal["password", "link", "auto_login"]
 
 
+class SignedOut(Event, frozen=True, kw_only=True, tag="user.signed_out"):
+    """A session has ended: on request, or as its refresh token came twice."""
+
+    session: UUID
+    why: Literal["asked", "token_reused"] = "asked"
+
+
 class SignInLocked(Event, frozen=True, kw_only=True, tag="user.sign_in_locked"):
     until: datetime
 
 
 class ApiKeyIssued(Event, frozen=True, kw_only=True, tag="user.api_key_issued"):
-    """``hint`` is the first eight characters; the key is kept only as a hash."""
+    """
+    ``hint`` is the first eight characters; the key is kept only as a hash.
+
+    Without ``scopes`` it lets in to all that its user may do.
+    """
 
     key: UUID
     name: str
     hint: str
+    scopes: tuple[Scope, ...] | None = None
+    expires_at: datetime | None = None
+
+
+class ApiKeyRenamed(Event, frozen=True, kw_only=True, tag="user.api_key_renamed"):
+    key: UUID
+    name: str
+
+
+class ApiKeyDisabled(Event, frozen=True, kw_only=True, tag="user.api_key_disabled"):
+    key: UUID
+
+
+class ApiKeyEnabled(Event, frozen=True, kw_only=True, tag="user.api_key_enabled"):
+    key: UUID
 
 
 class ApiKeyRevoked(Event, frozen=True, kw_only=True, tag="user.api_key_revoked"):
@@ -97,8 +124,12 @@ type UserEvent = (
     | SuperuserGranted
     | SuperuserRevoked
     | SignedIn
+    | SignedOut
     | SignInLocked
     | ApiKeyIssued
+    | ApiKeyRenamed
+    | ApiKeyDisabled
+    | ApiKeyEnabled
     | ApiKeyRevoked
     | VariableDefined
     | VariableChanged

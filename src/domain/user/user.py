@@ -9,12 +9,19 @@ import msgspec
 from msgspec import UNSET, UnsetType
 
 from domain.kernel import Aggregate, DomainError
+from domain.user import api_key
+from domain.user.api_key import ApiKey
 from domain.user.events import (
+    ApiKeyDisabled,
+    ApiKeyEnabled,
     ApiKeyIssued,
+    ApiKeyRenamed,
     ApiKeyRevoked,
     PasswordChanged,
     ProfileChanged,
+    Scope,
     SignedIn,
+    SignedOut,
     SignInLocked,
     SuperuserGranted,
     SuperuserRevoked,
@@ -62,13 +69,6 @@ class VariableNameTakenError(DomainError):
 
 class NamelessVariableError(DomainError):
     """Variable name cannot be empty."""
-
-
-class ApiKey(msgspec.Struct, frozen=True):
-    """A key given out: its name, and its first characters to know it by."""
-
-    name: str
-    hint: str
 
 
 class Variable(msgspec.Struct, frozen=True):
@@ -120,6 +120,13 @@ class User(Aggregate[UserEvent]):
         if not self.active:
             raise UserInactiveError(self.username)
         self._record(SignedIn(means=means))
+
+    def sign_out(
+        self, session: UUID, *, why: Literal["asked", "token_reused"] = "asked"
+    ) -> None:
+        """Note that a session has ended before its time."""
+        self._require_present()
+        self._record(SignedOut(session=session, why=why))
 
     def lock_sign_in(self, *, until: datetime) -> None:
         """Refuse them for a while, after too many wrong passwords."""
@@ -176,18 +183,42 @@ class User(Aggregate[UserEvent]):
         if change != ProfileChanged():
             self._record(change)
 
-    def issue_api_key(self, key: UUID, *, name: str, hint: str) -> None:
+    def issue_api_key(
+        self,
+        key: UUID,
+        *,
+        name: str,
+        hint: str,
+        scopes: Iterable[Scope] | None = None,
+        expires_at: datetime | None = None,
+    ) -> None:
         """Give out a key, of which the caller has kept a hash."""
         self._require_present()
         if key in self.api_keys:
             raise DuplicateApiKeyError(key)
-        self._record(ApiKeyIssued(key=key, name=name, hint=hint))
+        self._record(
+            ApiKeyIssued(
+                key=key,
+                name=name,
+                hint=hint,
+                scopes=None if scopes is None else tuple(sorted(set(scopes))),
+                expires_at=expires_at,
+            )
+        )
+
+    def change_api_key(
+        self, key: UUID, *, name: str | None = None, active: bool | None = None
+    ) -> None:
+        """Rename a key, or let it rest for a while; what is the same stays."""
+        known = self._api_key(key)
+        if name is not None and name != known.name:
+            self._record(ApiKeyRenamed(key=key, name=name))
+        if active is not None and active != known.active:
+            self._record(ApiKeyEnabled(key=key) if active else ApiKeyDisabled(key=key))
 
     def revoke_api_key(self, key: UUID) -> None:
         """Take a key back."""
-        self._require_present()
-        if key not in self.api_keys:
-            raise UnknownApiKeyError(key)
+        self._api_key(key)
         self._record(ApiKeyRevoked(key=key))
 
     def define_variable(
@@ -257,6 +288,13 @@ class User(Aggregate[UserEvent]):
         if name in others:
             raise VariableNameTakenError
 
+    def _api_key(self, key: UUID) -> ApiKey:
+        self._require_present()
+        try:
+            return self.api_keys[key]
+        except KeyError:
+            raise UnknownApiKeyError(key) from None
+
     def _variable(self, variable: UUID) -> Variable:
         self._require_present()
         try:
@@ -277,12 +315,18 @@ class User(Aggregate[UserEvent]):
                 self.locked_until = None
             case SignedIn(means=means):
                 self.last_sign_in, self.locked_until = means, None
+            case SignedOut():
+                pass  # sessions are counted elsewhere
             case SignInLocked(until=until):
                 self.locked_until = until
-            case ApiKeyIssued(key=key, name=name, hint=hint):
-                self.api_keys[key] = ApiKey(name, hint)
-            case ApiKeyRevoked(key=key):
-                del self.api_keys[key]
+            case (
+                ApiKeyIssued()
+                | ApiKeyRenamed()
+                | ApiKeyDisabled()
+                | ApiKeyEnabled()
+                | ApiKeyRevoked()
+            ):
+                api_key.apply(self.api_keys, event)
             case VariableDefined() | VariableChanged() | VariableRemoved():
                 self._apply_variable(event)
             case _:
