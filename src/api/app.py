@@ -24,7 +24,7 @@ def create_app(application: Application) -> Litestar:
     """Return the web application that serves *application*."""
     settings = application.world.settings
     return Litestar(
-        route_handlers=routes(),
+        route_handlers=routes(front_end=settings.frontend_path is not None),
         guards=[signed_in],
         before_request=_wait_for_position,
         dependencies=dependencies_of(application),

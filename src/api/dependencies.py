@@ -1,15 +1,14 @@
 """What handlers may ask for, by the name of a parameter."""
 
-from collections.abc import Sequence
-from datetime import UTC, datetime
+from pathlib import Path
 from typing import Any
-from uuid import NAMESPACE_URL, uuid5
 
 import msgspec
 from litestar import Request
 from litestar.di import Provide
 
 from api.composition import Application, World
+from api.front_end import FrontEnd
 from api.given import Given
 from api.requests import (
     Answers,
@@ -17,11 +16,10 @@ from api.requests import (
     cause_of,
 )
 from api.security import CookieRules
-from api.v1.flow_shapes import FlowRead
-from api.v1.system import PACKAGE, ServerFacts
+from api.v1.examples import Examples
+from api.v1.system import ServerFacts
 from application.ports import Freshness
 from application.replies import Replies
-from domain.kernel import Json
 from infrastructure.components.prompts import validate_prompt
 from infrastructure.settings import Settings
 from projections.api_keys.views import ApiKeyViews
@@ -104,11 +102,12 @@ def _words(world: World) -> dict[str, object]:
     settings = world.settings
     return {
         "cookie_rules": _cookie_rules(settings),
+        "front_end": _front_end(settings),
         "facts": _facts(settings),
         "auto_login": settings.auto_login,
         "new_user_is_active": settings.new_user_is_active,
         "max_json": settings.max_json_body_bytes,
-        "examples": _examples(world.starters),
+        "examples": Examples.of(world.starters),
         "catalogue": msgspec.json.encode(world.components.catalogue()),
     }
 
@@ -139,6 +138,11 @@ def _cookie_rules(settings: Settings) -> CookieRules:
     )
 
 
+def _front_end(settings: Settings) -> FrontEnd:
+    folder = settings.frontend_path
+    return FrontEnd.of(Path(folder)) if folder else FrontEnd({})
+
+
 def _facts(settings: Settings) -> ServerFacts:
     return ServerFacts(
         auto_saving=settings.auto_saving,
@@ -146,34 +150,4 @@ def _facts(settings: Settings) -> ServerFacts:
         health_check_max_retries=settings.health_check_max_retries,
         max_file_size_upload=settings.max_file_size_upload,
         event_delivery=settings.event_delivery,
-    )
-
-
-def _examples(starters: Sequence[dict[str, Json]]) -> bytes:
-    """Return the starter flows as the front end reads them before anything else."""
-    now = datetime.now(UTC).isoformat(timespec="seconds")
-    return msgspec.json.encode([_example(starter, now) for starter in starters])
-
-
-def _example(starter: dict[str, Json], now: str) -> FlowRead:
-    return FlowRead(
-        name=starter["name"],
-        description=starter["description"],
-        icon=starter["icon"],
-        icon_bg_color=None,
-        gradient=starter["gradient"],
-        data=starter["data"],
-        is_component=False,
-        updated_at=now,
-        webhook=False,
-        endpoint_name=None,
-        tags=starter["tags"],
-        locked=False,
-        mcp_enabled=False,
-        action_name=None,
-        action_description=None,
-        access_type="PUBLIC",
-        id=uuid5(NAMESPACE_URL, f"{PACKAGE}/{starter['name']}"),
-        user_id=None,
-        folder_id=None,
     )

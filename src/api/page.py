@@ -1,5 +1,6 @@
 """The plain page at ``/``: sign in, upload a flow, chat with it, watch its events."""
 
+from functools import cache
 from hashlib import sha256
 from importlib.resources import files
 from typing import Any
@@ -34,7 +35,8 @@ SECURITY = {
 }
 
 
-def _read() -> dict[str, tuple[bytes, str]]:
+@cache
+def _files() -> dict[str, tuple[bytes, str]]:
     folder = files("api") / "page"
     contents = {name: (folder / name).read_bytes() for name in TYPES}
     return {
@@ -49,15 +51,6 @@ class PageController(Controller):
     opt = PUBLIC
     include_in_schema = False
 
-    def __init__(self, owner: object) -> None:
-        super().__init__(owner)  # type: ignore[arg-type]  # Litestar's own Router
-        self._files = _read()
-
-    @get("/", sync_to_thread=False)
-    def index(self, request: Request[Any, Any, Any]) -> Response[bytes]:
-        """Serve the page."""
-        return self._answer("index.html", request)
-
     @get("/page/{name:str}", sync_to_thread=False)
     def asset(
         self, request: Request[Any, Any, Any], name: FromPath[str]
@@ -65,11 +58,24 @@ class PageController(Controller):
         """Serve a script, the style or the icon."""
         if name not in TYPES:
             raise NotFoundException("Not Found")
-        return self._answer(name, request)
+        return _answer(name, request)
 
-    def _answer(self, name: str, request: Request[Any, Any, Any]) -> Response[bytes]:
-        content, etag = self._files[name]
-        headers = {**SECURITY, "Cache-Control": "no-cache", "ETag": etag}
-        if etag in request.headers.get("If-None-Match", ""):
-            return Response(b"", status_code=HTTP_304_NOT_MODIFIED, headers=headers)
-        return Response(content, media_type=TYPES[name], headers=headers)
+
+class OwnPageController(Controller):
+    """Serves the page where no other front end is served."""
+
+    opt = PUBLIC
+    include_in_schema = False
+
+    @get("/", sync_to_thread=False)
+    def index(self, request: Request[Any, Any, Any]) -> Response[bytes]:
+        """Serve the page."""
+        return _answer("index.html", request)
+
+
+def _answer(name: str, request: Request[Any, Any, Any]) -> Response[bytes]:
+    content, etag = _files()[name]
+    headers = {**SECURITY, "Cache-Control": "no-cache", "ETag": etag}
+    if etag in request.headers.get("If-None-Match", ""):
+        return Response(b"", status_code=HTTP_304_NOT_MODIFIED, headers=headers)
+    return Response(content, media_type=TYPES[name], headers=headers)

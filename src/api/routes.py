@@ -5,7 +5,8 @@ from typing import Final
 from litestar import Controller, Router
 from litestar.types import ControllerRouterHandler
 
-from api.page import PageController
+from api.front_end import FrontEndController
+from api.page import OwnPageController, PageController
 from api.v1.api_keys import ApiKeyController
 from api.v1.build import BuildController
 from api.v1.components import ComponentController
@@ -51,10 +52,11 @@ MOUNTED: Final[dict[str, tuple[type[Controller], ...]]] = {
 """Controllers by the address they lie under, in the order of the reference."""
 
 
-def routes() -> list[ControllerRouterHandler]:
-    """Return the routes of one application."""
+def routes(*, front_end: bool = False) -> list[ControllerRouterHandler]:
+    """Return the routes of one application, with another front end if there is one."""
+    index = FrontEndController if front_end else OwnPageController
     routers = [
         Router(path or "/", route_handlers=controllers)
         for path, controllers in MOUNTED.items()
     ]
-    return [PageController, *routers]
+    return [PageController, index, *routers]

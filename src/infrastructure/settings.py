@@ -23,6 +23,7 @@ __all__ = [
 ]
 
 PREFIX = "LANGBUILDER_"
+INDEX = "index.html"
 
 _ALIASES = {"LANGBUILDER_CONFIG_DIR": "LANGBUILDER_DATA_DIR"}
 _WORDS = {"yes": "true", "on": "true", "no": "false", "off": "false"}
@@ -120,6 +121,7 @@ def _check(settings: Settings) -> None:
 
 def _wrong(settings: Settings) -> Iterator[tuple[str, str]]:
     yield from _wrong_addresses(settings)
+    yield from _wrong_folders(settings)
     if settings.auto_login and not is_loopback(settings.host):
         yield (
             "auto_login",
@@ -171,6 +173,15 @@ def _wrong_addresses(settings: Settings) -> Iterator[tuple[str, str]]:
         address: str | None = getattr(settings, name)
         if address and address.partition("://")[0] not in schemes:
             yield name, f"must begin with {schemes[0]}://"
+
+
+def _wrong_folders(settings: Settings) -> Iterator[tuple[str, str]]:
+    folder = settings.frontend_path
+    if folder and not Path(folder, INDEX).is_file():
+        yield (
+            "frontend_path",
+            f"is {folder}, where no {INDEX} is: name the folder of a built front end",
+        )
 
 
 def is_loopback(host: str) -> bool:

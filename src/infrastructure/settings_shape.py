@@ -46,6 +46,14 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
             "https://flows.example.org",
         ),
     ] = ()
+    frontend_path: Annotated[
+        str | None,
+        says(
+            "Folder of a built front end (LangBuilder's, or one like it) to serve at "
+            "`/` instead of the server's own page.",
+            "/srv/langbuilder-frontend",
+        ),
+    ] = None
     max_json_body_bytes: Annotated[
         Count, says("Largest JSON body accepted, in bytes; larger ones get a 413.")
     ] = 32 * MEGABYTE

@@ -93,6 +93,22 @@ async def test_the_examples_are_what_the_first_project_holds(
     assert all(example["data"]["nodes"] for example in examples)
 
 
+async def test_a_newcomer_with_flows_of_his_own_is_told_from_one_without(
+    ada: Person, anybody: httpx.AsyncClient
+) -> None:
+    """The front end greets whoever has as many flows as there are examples."""
+    examples = (await anybody.get("/api/v1/flows/basic_examples/")).json()
+    heads = "/api/v1/flows/?get_all=true&header_flows=true"
+    own = (await ada.get(f"{heads}&remove_example_flows=true")).json()
+    every = (await ada.get(heads)).json()
+
+    assert [head["id"] for head in every] == [
+        *(head["id"] for head in own),
+        *(example["id"] for example in examples),
+    ]
+    assert own
+
+
 async def test_the_catalogue_is_packed_for_those_who_can_unpack(ada: Person) -> None:
     packed = await ada.get("/api/v1/all?force_refresh=true")
     plain = await ada.get("/api/v1/all", headers={"Accept-Encoding": "identity"})

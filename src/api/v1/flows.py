@@ -13,6 +13,7 @@ from api.given import Given
 from api.problems import Refusal
 from api.requests import Answers, bounded_page, expected_version, page_of
 from api.security import PUBLIC, READ
+from api.v1.examples import Examples
 from api.v1.flow_shapes import (
     FlowHead,
     FlowRead,
@@ -119,42 +120,41 @@ class FlowController(Controller):
         flow_views: Given[FlowViews],
         projects: Given[Projects],
         documents: Given[Documents],
+        examples: Given[Examples],
         folder_id: FromQuery[UUID | None] = None,
         get_all: FromQuery[bool] = True,
         header_flows: FromQuery[bool] = False,
         components_only: FromQuery[bool] = False,
+        remove_example_flows: FromQuery[bool] = False,
         page: FromQuery[int] = 1,
         size: FromQuery[int] = 50,
     ) -> Response[bytes]:
-        """List one's flows: all, their headers, or a page of a project."""
+        """List one's flows: all, their headers and examples', or a project's page."""
         owner = person(actor)
         only = True if components_only else None
         if not get_all:
             page, size = bounded_page(page, size)
             project = folder_id or await projects.first_of(owner)
-            rows, total = (
-                await flow_views.page(
-                    owner, project, page=page, size=size, is_component=only
-                )
-                if project
-                else ([], 0)
+            rows, total = await flow_views.page(
+                owner, project, page=page, size=size, is_component=only
             )
             items = await shown(rows, documents)
-            return await gzipped(
-                request, page_of(items, total=total, page=page, size=size)
-            )
+            part = page_of(items, total=total, page=page, size=size)
+            return await gzipped(request, part)
         if header_flows:
             headers = await flow_views.headers(owner, components_only=only)
-            return await gzipped(request, [_head(header) for header in headers])
+            # Front ends tell a newcomer by there being the examples and nothing else.
+            shared = () if remove_example_flows or components_only else examples.heads
+            return await gzipped(request, [*map(_head, headers), *shared])
         rows = await flow_views.of_owner(owner, components_only=only)
         return await gzipped(request, await shown(rows, documents))
 
     @get("/basic_examples", opt=PUBLIC)
     async def basic_examples(
-        self, *, request: AnyRequest, examples: Given[bytes]
+        self, *, request: AnyRequest, examples: Given[Examples]
     ) -> Response[bytes]:
         """List the flows a newcomer may begin with."""
-        return await packed(request, examples)
+        return await packed(request, examples.listed)
 
     @get("/public_flow/{flow_id:str}", opt=PUBLIC)
     async def public_flow(
