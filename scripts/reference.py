@@ -16,7 +16,7 @@ from uuid import UUID
 import click
 import msgspec
 from litestar import Controller
-from litestar.handlers import HTTPRouteHandler
+from litestar.handlers import HTTPRouteHandler, WebsocketRouteHandler
 
 from domain.catalogue import UNIONS, tag_of
 from domain.kernel import ContentRef, DomainError, Event
@@ -47,7 +47,8 @@ HTTP_INTRODUCED = """\
 The wire format is LangBuilder's. Send `Authorization: Bearer <token>` or `x-api-key:
 <key>`; both are accepted everywhere. Somebody else's things answer 404, as if they were
 not there. Each path works with and without a slash at its end. The running server
-describes itself in full, to who is signed in, at `/openapi/openapi.json`.
+describes itself in full, to who is signed in, at `/openapi/openapi.json`; what is
+marked `WS` is a WebSocket, which that document has no words for.
 
 | Header | Means |
 |---|---|
@@ -236,11 +237,12 @@ def _routes(prefix: str, controller: type[Controller]) -> Iterator[str]:
     opt: dict[str, Any] = _said(controller, "opt", {})
     public = opt.get("public", False)
     for _, handler in inspect.getmembers_static(controller):
-        if not isinstance(handler, HTTPRouteHandler):
+        if not isinstance(handler, HTTPRouteHandler | WebsocketRouteHandler):
             continue
         open_to_all = (handler.opt or {}).get("public", public)
         says = prose(handler.fn) + (" *Open to all.*" if open_to_all else "")
-        for path, method in product(handler.paths or {"/"}, handler.http_methods):
+        methods = getattr(handler, "http_methods", {"WS"})
+        for path, method in product(handler.paths or {"/"}, methods):
             whole = re.sub(r"/+", "/", f"{under}/{path}").rstrip("/")
             yield f"| `{method} {re.sub(r':[a-z]+}', '}', whole)}` | {says} |"
 

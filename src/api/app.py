@@ -16,7 +16,7 @@ from api.requests import (
     wait_for_position,
 )
 from api.routes import routes
-from api.security import signed_in
+from api.sockets import at_the_door
 from infrastructure.settings import Settings
 
 
@@ -25,7 +25,7 @@ def create_app(application: Application) -> Litestar:
     settings = application.world.settings
     return Litestar(
         route_handlers=routes(front_end=settings.frontend_path is not None),
-        guards=[signed_in],
+        guards=[at_the_door],
         before_request=_wait_for_position,
         dependencies=dependencies_of(application),
         exception_handlers=HANDLERS,

@@ -23,6 +23,7 @@ from api.composition import (
     Application,
     compose,
 )
+from api.sockets import SERVED, discreet
 from infrastructure.settings import Settings, unknown
 from infrastructure.starting import CannotStartError
 
@@ -65,6 +66,7 @@ def _log(settings: Settings) -> None:
     if settings.log_level != "debug":
         for talkative in ("alembic", "httpx", "uvicorn"):
             logging.getLogger(talkative).setLevel(logging.WARNING)
+    discreet()
     for name in unknown():
         logging.getLogger(__name__).warning("%s is no setting of ours", name)
 
@@ -158,6 +160,7 @@ class _Run:
                 timeout_keep_alive=KEEP_ALIVE,
                 timeout_graceful_shutdown=GRACE,
                 server_header=False,
+                **SERVED,
             )
             self._server = _Server(config, ready=lambda: self._welcome(application))
             _spare_the_collector()

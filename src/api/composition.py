@@ -18,6 +18,7 @@ from psycopg.conninfo import conninfo_to_dict
 from psycopg_pool import PoolTimeout
 
 from api.polls import Polls
+from api.sockets import Sockets
 from api.streams import RunStreams
 from api.world import Means, World, wired
 from application.execution.flows import StoredFlows
@@ -90,6 +91,7 @@ class Application(msgspec.Struct, frozen=True, kw_only=True):
     flows_to_run: StoredFlows
     streams: RunStreams
     polls: Polls
+    sockets: Sockets
     first_start: FirstStart | None
 
 
@@ -132,6 +134,7 @@ async def compose(settings: Settings) -> AsyncIterator[Application]:
             flows_to_run=StoredFlows(world.store, world.permissions, world.claims),
             streams=streams,
             polls=polls,
+            sockets=Sockets(world.sessions),
             first_start=first_start,
         )
 

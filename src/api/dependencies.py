@@ -54,7 +54,10 @@ WORLD = (
     "sessions",
     "upkeep",
 )
-SERVING = ("runs", "flows_to_run", "hub", "streams", "polls", "signals")
+SERVING = (
+    *("runs", "flows_to_run", "hub", "streams", "polls", "signals"),
+    "sockets",
+)
 """What handlers are given of the `World` and the `Application`, under these names."""
 
 

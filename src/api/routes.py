@@ -9,6 +9,7 @@ from api.front_end import FrontEndController
 from api.page import OwnPageController, PageController
 from api.v1.api_keys import ApiKeyController
 from api.v1.build import BuildController
+from api.v1.chat import ChatSocketController
 from api.v1.components import ComponentController
 from api.v1.erasure import ErasureController
 from api.v1.events import EventController
@@ -39,6 +40,7 @@ V1 = (
     BuildController,
     RunController,
     RunsController,
+    ChatSocketController,
     EventController,
     ProjectionController,
     ErasureController,

@@ -47,11 +47,11 @@ async def signed_in(connection: Connection, handler: BaseRouteHandler) -> None:
         return
     sessions: Sessions = connection.app.state.sessions
     actor = await _actor(connection, sessions)
-    only_with_scope(actor, *_scopes(connection, handler))
+    only_with_scope(actor, *scopes_of(connection, handler))
     connection.state.actor = actor
 
 
-def _scopes(connection: Connection, handler: BaseRouteHandler) -> tuple[Scope, ...]:
+def scopes_of(connection: Connection, handler: BaseRouteHandler) -> tuple[Scope, ...]:
     """Return the scopes of which a key needs one here."""
     said: Scope | tuple[Scope, ...] | None = handler.opt.get("scope")
     if said is None:

@@ -296,8 +296,8 @@ class Sessions:
             said.user, superuser=account.superuser, credential=str(said.session)
         )
 
-    async def key(self, key: str) -> Actor:
-        """Return who bears an API key."""
+    async def key(self, key: str, *, again: bool = False) -> Actor:
+        """Return who bears an API key; to look *again* is not another use of it."""
         found = await self._api_keys.bearer(key)
         if found is None:
             raise WrongKeyError
@@ -310,7 +310,8 @@ class Sessions:
             raise KeyDisabledError
         if held.expires_at is not None and held.expires_at <= datetime.now(UTC):
             raise KeyExpiredError
-        await self._uses.counted(key_id)
+        if not again:
+            await self._uses.counted(key_id)
         return Actor(
             user_id,
             superuser=account.superuser,
