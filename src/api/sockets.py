@@ -19,14 +19,13 @@ from uuid import UUID
 import msgspec
 import psycopg
 import sqlalchemy.exc
-from litestar import Litestar, WebSocket
+from litestar import WebSocket
 from litestar.exceptions import (
     HTTPException,
     WebSocketDisconnect,
     WebSocketException,
 )
 from litestar.handlers import BaseRouteHandler
-from litestar.routes import WebSocketRoute
 
 from api.problems import Refusal, detail_of
 from api.security import (
@@ -346,19 +345,3 @@ def _first(endings: BaseExceptionGroup[ClosingError]) -> ClosingError:
     """Return the first of several reasons: the others came of it."""
     first = endings.exceptions[0]
     return first if isinstance(first, ClosingError) else _first(first)
-
-
-class SocketDoor(NamedTuple):
-    """A WebSocket route: its path with parameters in braces, and what it is for."""
-
-    path: str
-    says: str
-
-
-def socket_doors(app: Litestar) -> list[SocketDoor]:
-    """Return every WebSocket route of *app*, which OpenAPI has no words for."""
-    return sorted(
-        SocketDoor(route.path_format, (route.route_handler.fn.__doc__ or "").strip())
-        for route in app.routes
-        if isinstance(route, WebSocketRoute)
-    )

@@ -15,10 +15,11 @@ from websockets.exceptions import ConnectionClosed, InvalidStatus
 
 from api.app import create_app
 from api.composition import Application
-from api.sockets import LARGEST, TALK, ClosingError, Habits, Line, socket_doors
+from api.sockets import LARGEST, TALK, ClosingError, Habits, Line
 from application.ports import Actor
 from tests.api.conftest import Join, Person, serving
 from tests.api.talking import Talk, bearing, starter, talking
+from tests.attacks.doors import sockets
 
 CHAT = "/api/v1/chat/client"
 OPEN = (None, None)
@@ -129,22 +130,14 @@ async def test_who_shows_nothing_good_is_closed_out_by_1008(
         {"x-api-key": "sk-" + "a" * 43},
         {"api_key": ada.token},
     ]
-    doors = socket_doors(create_app(application))
+    doors = sockets(create_app(application))
     assert doors
-    for door in doors:
-        path = door.path.format_map(_Any())
+    for path in (door.replace("{}", str(uuid4())) for door in doors):
         for query in shown:
             asked = "&".join(f"{name}={word}" for name, word in query.items())
             code, reason = await ended(address, f"{path}?{asked}")
             assert code == 1008, (path, query)
             assert reason
-
-
-class _Any(dict[str, str]):
-    """An id for every parameter."""
-
-    def __missing__(self, name: str) -> str:
-        return str(uuid4())
 
 
 async def test_a_socket_closes_once_its_key_is_revoked_or_its_user_has_left(
