@@ -23,7 +23,7 @@ from api.composition import (
     Application,
     compose,
 )
-from api.sockets import SERVED, discreet
+from api.sockets import SERVED, keep_quiet
 from infrastructure.settings import Settings, unknown
 from infrastructure.starting import CannotStartError
 
@@ -66,7 +66,7 @@ def _log(settings: Settings) -> None:
     if settings.log_level != "debug":
         for talkative in ("alembic", "httpx", "uvicorn"):
             logging.getLogger(talkative).setLevel(logging.WARNING)
-    discreet()
+    keep_quiet()
     for name in unknown():
         logging.getLogger(__name__).warning("%s is no setting of ours", name)
 

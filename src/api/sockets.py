@@ -77,7 +77,7 @@ AWAY = (
 )
 
 
-def discreet() -> None:
+def keep_quiet() -> None:
     """Keep out of the log what would tell of tokens in addresses, keys in headers."""
     for talkative in ("uvicorn.error", "websockets"):
         logging.getLogger(talkative).setLevel(logging.WARNING)

@@ -16,7 +16,7 @@ import uvicorn
 from api.app import create_app
 from api.cli_run import KEEP_ALIVE
 from api.composition import Application, compose
-from api.sockets import SERVED, discreet
+from api.sockets import SERVED, keep_quiet
 from infrastructure.settings import load
 from tests.servers import Databases
 
@@ -61,7 +61,7 @@ async def application(
 @asynccontextmanager
 async def serving(application: Application) -> AsyncIterator[str]:
     """Serve *application* on a port of loopback; yield its address."""
-    discreet()
+    keep_quiet()
     # By name of its protocol: only then does asyncio send small answers at once.
     with socket.socket(proto=socket.IPPROTO_TCP) as listener:
         listener.bind(("127.0.0.1", 0))
