@@ -116,11 +116,10 @@ async def compose(settings: Settings) -> AsyncIterator[Application]:
         await schedule.start()
         stack.push_async_callback(schedule.stop)
         daemon.tails["core"].subscribe(partial(forget_the_erased, world.subject_keys))
-        signals = world.signals
-        runs = _runs(world, signals)
+        runs = _runs(world)
         await runs.start(alone=settings.database_url is None)
         stack.push_async_callback(runs.stop)
-        streams = RunStreams(hub, world.contents, signals, daemon)
+        streams = RunStreams(hub, world.contents, world.signals, daemon)
         polls = Polls(streams)
         stack.push_async_callback(polls.close)
         first_start = await _first_start(world)
@@ -129,7 +128,7 @@ async def compose(settings: Settings) -> AsyncIterator[Application]:
             world=world,
             daemon=daemon,
             hub=hub,
-            signals=signals,
+            signals=world.signals,
             runs=runs,
             flows_to_run=StoredFlows(world.store, world.permissions, world.claims),
             streams=streams,
@@ -284,7 +283,7 @@ def forget_the_erased(keys: PostgresSubjectKeys, events: Sequence[Recorded]) -> 
             keys.forget(recorded.stream)
 
 
-def _runs(world: World, signals: Signals) -> Runs:
+def _runs(world: World) -> Runs:
     settings = world.settings
     environ = os.environ if settings.fallback_to_env_var else None
     return Runs(
@@ -292,7 +291,7 @@ def _runs(world: World, signals: Signals) -> Runs:
         contents=world.contents,
         vault=world.vault,
         components=world.components,
-        signals=signals,
+        signals=world.signals,
         history=RecentMessages(
             MessageViews(world.database.engine, world.keeping), world.contents
         ),

@@ -188,4 +188,4 @@ async def test_a_run_is_followed_once_and_only_so_many_at_a_time(
         await talk.say(type="cancel", run_id=run)
         await talk.until("end")
 
-    assert (twice["code"], more["code"]) == ("AlreadyFollowed", "TooManyRuns")
+    assert (twice["code"], more["code"]) == ("AlreadyFollowed", "TooManyFollowed")

@@ -33,8 +33,8 @@ class AlreadyFollowedError(DomainError):
     """This run is being told here already."""
 
 
-class TooManyRunsError(DomainError):
-    """Too many runs at once over this connection; wait until one has ended."""
+class TooManyFollowedError(DomainError):
+    """This connection follows as many runs as it may; wait until one has ended."""
 
 
 class Message(msgspec.Struct, frozen=True, kw_only=True, tag="message"):
@@ -170,7 +170,7 @@ class Chat:
 
     def _has_room(self) -> None:
         if len(self._following) >= AT_ONCE:
-            raise TooManyRunsError
+            raise TooManyFollowedError
 
     def _follow(self, run: UUID, after: int = 0) -> None:
         if run in self._following:
