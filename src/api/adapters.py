@@ -8,6 +8,7 @@ from application.sessions import (
     Mint,
     NotSignedInError,
     OpenedSessions,
+    ReusedRefreshTokenError,
     Session,
     TokenClaims,
     TokenExpiredError,
@@ -60,12 +61,14 @@ class KeptSessions(OpenedSessions):
     async def rotate(self, session: UUID, jti: UUID, /) -> UUID:
         try:
             return await self._kept.rotate(session, jti)
+        except credentials.ReusedTokenError as reused:
+            raise ReusedRefreshTokenError from reused
         except credentials.SessionEndedError as ended:
             raise BadRefreshTokenError from ended
 
     @override
-    async def revoke(self, session: UUID, /) -> None:
-        await self._kept.revoke(session)
+    async def revoke(self, session: UUID, /) -> bool:
+        return await self._kept.revoke(session)
 
     @override
     async def revoke_all(self, user: UUID, /) -> None:

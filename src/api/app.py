@@ -10,6 +10,7 @@ from litestar.openapi.plugins import JsonRenderPlugin
 
 from api.composition import Application
 from api.dependencies import dependencies_of
+from api.open_streams import EndingStreams
 from api.problems import HANDLERS
 from api.requests import (
     AnswerHeaders,
@@ -29,7 +30,7 @@ def create_app(application: Application) -> Litestar:
         before_request=_wait_for_position,
         dependencies=dependencies_of(application),
         exception_handlers=HANDLERS,
-        middleware=[AnswerHeaders()],
+        middleware=[AnswerHeaders(), EndingStreams(application.open_streams)],
         request_max_body_size=settings.max_json_body_bytes,
         cors_config=_cors(settings),
         openapi_config=OpenAPIConfig(

@@ -17,6 +17,7 @@ import sqlalchemy.exc
 from psycopg.conninfo import conninfo_to_dict
 from psycopg_pool import PoolTimeout
 
+from api.open_streams import OpenStreams
 from api.polls import Polls
 from api.sockets import Sockets
 from api.streams import RunStreams
@@ -56,6 +57,7 @@ from projections.hub import RunHub
 from projections.messages.history import RecentMessages
 from projections.messages.views import MessageViews
 from projections.schedule import Schedule
+from projections.tail import Tail
 
 __all__ = [
     "Application",
@@ -92,6 +94,7 @@ class Application(msgspec.Struct, frozen=True, kw_only=True):
     streams: RunStreams
     polls: Polls
     sockets: Sockets
+    open_streams: OpenStreams
     first_start: FirstStart | None
 
 
@@ -115,7 +118,6 @@ async def compose(settings: Settings) -> AsyncIterator[Application]:
         schedule = _schedule(world)
         await schedule.start()
         stack.push_async_callback(schedule.stop)
-        daemon.tails["core"].subscribe(partial(forget_the_erased, world.subject_keys))
         runs = _runs(world)
         await runs.start(alone=settings.database_url is None)
         stack.push_async_callback(runs.stop)
@@ -134,6 +136,7 @@ async def compose(settings: Settings) -> AsyncIterator[Application]:
             streams=streams,
             polls=polls,
             sockets=Sockets(world.sessions),
+            open_streams=_told_of_endings(world, daemon.tails["core"]),
             first_start=first_start,
         )
 
@@ -274,6 +277,14 @@ async def _signals(settings: Settings, stack: AsyncExitStack) -> Signals:
     signals = RedisSignals(settings.redis_url)
     stack.push_async_callback(signals.close)
     return signals
+
+
+def _told_of_endings(world: World, core: Tail) -> OpenStreams:
+    """Let what is in memory end with what it hangs on, here as elsewhere."""
+    open_streams = OpenStreams()
+    core.subscribe(partial(forget_the_erased, world.subject_keys))
+    core.subscribe(open_streams.hear)
+    return open_streams
 
 
 def forget_the_erased(keys: PostgresSubjectKeys, events: Sequence[Recorded]) -> None:

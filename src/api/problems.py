@@ -26,6 +26,7 @@ from application.events import (
     UnknownActorError,
     VersionNotFoundError,
 )
+from application.failures import TooManyFailuresError
 from application.messages import NoSuchSessionError
 from application.permissions import NotFoundError, PrivilegeError
 from application.ports import (
@@ -49,7 +50,6 @@ from application.sessions import (
     InactiveUserError,
     NotSignedInError,
     SpentLinkError,
-    TooManyFailuresError,
     WrongCredentialsError,
     WrongKeyError,
 )

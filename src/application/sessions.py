@@ -1,26 +1,28 @@
 """Signing in and out, and who is behind a token or a key."""
 
 import contextlib
-import time
-from collections import OrderedDict, deque
-from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
-from typing import Final, Protocol
+from typing import Literal, Protocol
 from uuid import UUID, uuid4
 
 import msgspec
 
 from application.api_keys import ApiKeys
 from application.commands import Turns
-from application.ports import SYSTEM, Actor, Cause, Claims, EventStore
+from application.failures import WINDOW, Failures
+from application.ports import (
+    SYSTEM,
+    Actor,
+    Cause,
+    Claims,
+    EventStore,
+    StreamNotFoundError,
+)
+from application.ports.refusals import SubjectErasedError
 from application.standing import Standing
 from application.users import LONGEST_NAME, Passwords
 from domain.kernel import DomainError
-from domain.user.user import Means, User
-
-FAILURES: Final = 10
-WINDOW: Final = timedelta(minutes=5)
-WATCHED: Final = 50_000
+from domain.user.user import Means, User, UserErasedError
 
 
 class WrongCredentialsError(DomainError):
@@ -63,20 +65,16 @@ class BadRefreshTokenError(DomainError):
     """Invalid refresh token."""
 
 
+class ReusedRefreshTokenError(BadRefreshTokenError):
+    """This refresh token was used before, so its session has ended."""
+
+
 class SpentLinkError(DomainError):
     """This sign-in link was used already, or has expired."""
 
 
 class AutoLoginOffError(DomainError):
     """Auto login is disabled. Please enable it in the settings."""
-
-
-class TooManyFailuresError(DomainError):
-    """Too many failed attempts to sign in; try again later."""
-
-    def __init__(self, seconds: int) -> None:
-        super().__init__()
-        self.seconds = seconds
 
 
 class Session(Protocol):
@@ -95,10 +93,16 @@ class OpenedSessions(Protocol):
     async def open(self, user: UUID, /) -> Session: ...
 
     async def rotate(self, session: UUID, jti: UUID, /) -> UUID:
-        """Return the id of the next refresh token; else `BadRefreshTokenError`."""
+        """
+        Return the id of the next refresh token; else `BadRefreshTokenError`.
+
+        One that was exchanged before ends the session: `ReusedRefreshTokenError`.
+        """
         ...
 
-    async def revoke(self, session: UUID, /) -> None: ...
+    async def revoke(self, session: UUID, /) -> bool:
+        """End a session; tell whether it went on until now."""
+        ...
 
     async def revoke_all(self, user: UUID, /) -> None: ...
 
@@ -160,45 +164,6 @@ class Pass(msgspec.Struct, frozen=True):
     user: UUID
     access_token: str
     refresh_token: str | None
-
-
-class Failures:
-    """
-    Failed attempts per name and address, in this process.
-
-    Ten within five minutes close the door until the oldest of them is forgotten.
-    """
-
-    def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
-        self._clock = clock
-        self._seen: OrderedDict[tuple[str, str], deque[float]] = OrderedDict()
-
-    def check(self, username: str, address: str) -> None:
-        """Refuse while the door is closed."""
-        recent = self._recent(username, address)
-        if len(recent) >= FAILURES:
-            left = WINDOW.total_seconds() - (self._clock() - recent[0])
-            raise TooManyFailuresError(max(1, int(left) + 1))
-
-    def note(self, username: str, address: str) -> bool:
-        """Count one more; tell whether it closes the door."""
-        recent = self._recent(username, address)
-        recent.append(self._clock())
-        self._seen[username, address] = recent
-        self._seen.move_to_end((username, address))
-        if len(self._seen) > WATCHED:
-            self._seen.popitem(last=False)
-        return len(recent) == FAILURES
-
-    def forget(self, username: str, address: str) -> None:
-        """Begin anew, for the right password was given."""
-        self._seen.pop((username, address), None)
-
-    def _recent(self, username: str, address: str) -> deque[float]:
-        recent = self._seen.get((username, address), deque())
-        while recent and self._clock() - recent[0] > WINDOW.total_seconds():
-            recent.popleft()
-        return recent
 
 
 class Sessions:
@@ -267,9 +232,13 @@ class Sessions:
         """Exchange a refresh token; one that was used before ends its session."""
         try:
             said = self._mint.read_refresh(refresh_token)
-            jti = await self._opened.rotate(said.session, said.id)
         except DomainError as refused:
             raise BadRefreshTokenError from refused
+        try:
+            jti = await self._opened.rotate(said.session, said.id)
+        except ReusedRefreshTokenError as reused:
+            await self._put_out(said, why="token_reused")
+            raise BadRefreshTokenError from reused
         account = await self._accounts.get(said.user)
         if account is None or not account.active:
             await self._opened.revoke(said.session)
@@ -282,9 +251,9 @@ class Sessions:
             (self._mint.read_access, token),
             (self._mint.read_refresh, refresh_token),
         ):
-            with contextlib.suppress(DomainError):
-                if given:
-                    await self._opened.revoke(read(given).session)
+            with contextlib.suppress(NotSignedInError):
+                if given and await self._opened.revoke((said := read(given)).session):
+                    await self._put_out(said, why="asked")
 
     async def bearer(self, token: str) -> Actor:
         """Return who bears an access token."""
@@ -316,6 +285,7 @@ class Sessions:
             user_id,
             superuser=account.superuser,
             credential=str(key_id),
+            by_key=True,
             scopes=None if held.scopes is None else frozenset(held.scopes),
             expires_at=held.expires_at,
         )
@@ -335,6 +305,17 @@ class Sessions:
         await self._store.save(cause=_caused_by(user_id), anywhere=(user,))
         session = await self._opened.open(user_id)
         return self._pass(user_id, session.id, session.refresh_jti)
+
+    async def _put_out(
+        self, said: TokenClaims, *, why: Literal["asked", "token_reused"]
+    ) -> None:
+        """Put on record that a session has ended, for whatever it still has open."""
+        try:
+            user = await self._store.load(User, said.user)
+            user.sign_out(said.session, why=why)
+            await self._store.save(cause=_caused_by(said.user), anywhere=(user,))
+        except (StreamNotFoundError, SubjectErasedError, UserErasedError):
+            return  # gone, and all that they had open with them
 
     async def _failed(self, user_id: UUID | None, username: str, address: str) -> None:
         if not self._failures.note(username, address) or user_id is None:

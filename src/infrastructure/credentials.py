@@ -114,8 +114,8 @@ class Sessions(Protocol):
         """Tell whether the session has neither been revoked nor run out."""
         ...
 
-    async def revoke(self, session_id: UUID) -> None:
-        """End a session."""
+    async def revoke(self, session_id: UUID) -> bool:
+        """End a session; tell whether it went on until now."""
         ...
 
     async def revoke_all(self, user: UUID) -> None:
@@ -189,8 +189,8 @@ class PostgresSessions(Sessions):
             return {session: True for (session,) in await found.fetchall()}
 
     @override
-    async def revoke(self, session_id: UUID) -> None:
-        await self._changed(self._REVOKE, {"id": session_id})
+    async def revoke(self, session_id: UUID) -> bool:
+        return bool(await self._changed(self._REVOKE, {"id": session_id}))
 
     @override
     async def revoke_all(self, user: UUID) -> None:
@@ -233,8 +233,10 @@ class MemorySessions(Sessions):
         return session is not None and session.expires_at > _now()
 
     @override
-    async def revoke(self, session_id: UUID) -> None:
+    async def revoke(self, session_id: UUID) -> bool:
+        was_alive = await self.alive(session_id)
         self._rows.pop(session_id, None)
+        return was_alive
 
     @override
     async def revoke_all(self, user: UUID) -> None:

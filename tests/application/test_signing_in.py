@@ -2,7 +2,7 @@
 
 import pytest
 
-from application.sessions import FAILURES, WINDOW, Failures, TooManyFailuresError
+from application.failures import FAILURES, WINDOW, Failures, TooManyFailuresError
 
 
 class Clock:

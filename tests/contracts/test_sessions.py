@@ -87,8 +87,8 @@ async def test_of_two_exchanges_at_once_one_wins(sessions: Sessions) -> None:
 async def test_a_revoked_session_is_over(sessions: Sessions) -> None:
     mine, other = await sessions.open(ANNA), await sessions.open(ANNA)
 
-    await sessions.revoke(mine.id)
-    await sessions.revoke(mine.id)
+    assert await sessions.revoke(mine.id)
+    assert not await sessions.revoke(mine.id)
 
     assert not await sessions.alive(mine.id)
     assert await sessions.alive(other.id)

@@ -14,13 +14,14 @@ class Actor(msgspec.Struct, frozen=True):
 
     ``credential`` names the token family or API key used, so the server can tell
     what this client was last served. It is an id, never the secret itself.
-    ``scopes`` is what the credential is good for, None for all the user may do;
-    ``expires_at`` is when it ends by itself, where that is known.
+    ``by_key`` tells an API key from a session. ``scopes`` is what the credential is
+    good for, None for all the user may do; ``expires_at`` is when it ends by itself.
     """
 
     user: UUID | None
     superuser: bool = False
     credential: str = ""
+    by_key: bool = False
     scopes: frozenset[Scope] | None = None
     expires_at: datetime | None = None
 

@@ -1,0 +1,185 @@
+"""Streams end with what opened them: a session, a key, a right."""
+
+import asyncio
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from datetime import UTC, datetime
+from typing import Any, Final, override
+
+from litestar.enums import ScopeType
+from litestar.middleware import ASGIMiddleware
+from litestar.types import ASGIApp, Message, Receive, Scope, Send
+
+from application.ports import Actor, Recorded
+from domain.user.events import (
+    ApiKeyDisabled,
+    ApiKeyRevoked,
+    PasswordChanged,
+    SignedOut,
+    SuperuserRevoked,
+    UserDeactivated,
+    UserErased,
+)
+
+LOOK_AGAIN: Final = 3600.0
+"""Seconds at most between two looks at the clock of a key that expires."""
+POLICY_VIOLATION: Final = 1008
+ENDS: Final = frozenset({"http.response.body", "websocket.close"})
+
+type Ending = Callable[[Actor], bool]
+"""Tells whose streams end."""
+
+
+class _Open:
+    """
+    A request that is being answered, and may turn out to be a stream.
+
+    Who sent it is not known at first: what is heard until then is kept for when it is.
+    """
+
+    def __init__(self, scope: Scope) -> None:
+        self.cut = asyncio.Event()
+        self._scope = scope
+        self._heard: list[Ending] = []
+        self._begun = self._over = False
+        self._clock: asyncio.TimerHandle | None = None
+
+    def hear(self, ending: Ending) -> None:
+        if not self._begun:
+            self._heard.append(ending)
+        elif (actor := self._actor) is not None and ending(actor):
+            self.cut.set()
+
+    def receiving(self, receive: Receive) -> Receive:
+        """Return how messages are received: a cut stream looks like one hung up."""
+
+        async def receive_or_end() -> Any:
+            if not self._begun:
+                return await receive()
+            coming = asyncio.ensure_future(receive())
+            cutting = asyncio.ensure_future(self.cut.wait())
+            try:
+                await asyncio.wait(
+                    {coming, cutting}, return_when=asyncio.FIRST_COMPLETED
+                )
+                if not self.cut.is_set():
+                    return coming.result()
+            finally:
+                for task in (coming, cutting):
+                    task.cancel()
+            return self._hung_up()
+
+        return receive_or_end
+
+    def sending(self, send: Send) -> Send:
+        """Return how messages are sent, which tells when a stream begins and ends."""
+
+        async def send_and_note(message: Message) -> None:
+            kind = message["type"]
+            if kind in {"http.response.start", "websocket.accept"}:
+                self._begin()
+            elif kind in ENDS and not message.get("more_body"):
+                self._over = True
+            await send(message)
+
+        return send_and_note
+
+    async def close(self, send: Send) -> None:
+        """Tell the client that a stream that was cut has ended."""
+        if self._clock is not None:
+            self._clock.cancel()
+        if not self.cut.is_set() or self._over:
+            return
+        if self._scope["type"] == ScopeType.HTTP:
+            end: Any = {"type": "http.response.body", "body": b"", "more_body": False}
+        else:
+            end = {"type": "websocket.close", "code": POLICY_VIOLATION, "reason": ""}
+        await send(end)
+
+    @property
+    def _actor(self) -> Actor | None:
+        return self._scope.get("state", {}).get("actor")
+
+    def _begin(self) -> None:
+        self._begun = True
+        heard, self._heard = self._heard, []
+        for ending in heard:
+            self.hear(ending)
+        self._watch_the_clock()
+
+    def _watch_the_clock(self) -> None:
+        actor = self._actor
+        if actor is None or actor.expires_at is None:
+            return
+        left = (actor.expires_at - datetime.now(UTC)).total_seconds()
+        if left <= 0:
+            self.cut.set()
+            return
+        loop = asyncio.get_running_loop()
+        self._clock = loop.call_later(min(left, LOOK_AGAIN), self._watch_the_clock)
+
+    def _hung_up(self) -> Any:
+        if self._scope["type"] == ScopeType.HTTP:
+            return {"type": "http.disconnect"}
+        return {"type": "websocket.disconnect", "code": POLICY_VIOLATION}
+
+
+class OpenStreams:
+    """Everything that is being answered, told of what is taken back."""
+
+    def __init__(self) -> None:
+        self._open: set[_Open] = set()
+
+    def hear(self, events: Sequence[Recorded]) -> None:
+        """Cut the streams that *events* of the core log take the ground from."""
+        for ending in filter(None, map(_ending, events)):
+            for one in tuple(self._open):
+                one.hear(ending)
+
+    @property
+    def count(self) -> int:
+        """How many requests are being answered."""
+        return len(self._open)
+
+    @contextmanager
+    def entered(self, scope: Scope) -> Iterator[_Open]:
+        """Keep what answers *scope* in mind until the block ends."""
+        one = _Open(scope)
+        self._open.add(one)
+        try:
+            yield one
+        finally:
+            self._open.discard(one)
+
+
+class EndingStreams(ASGIMiddleware):
+    """Lets streams end as soon as whoever reads them may no longer do so."""
+
+    scopes = (ScopeType.HTTP, ScopeType.WEBSOCKET)
+
+    def __init__(self, streams: OpenStreams) -> None:
+        self._streams = streams
+
+    @override
+    async def handle(
+        self, scope: Scope, receive: Receive, send: Send, next_app: ASGIApp
+    ) -> None:
+        """Pass the request on, and end the answer early if need be."""
+        with self._streams.entered(scope) as one:
+            sending = one.sending(send)
+            try:
+                await next_app(scope, one.receiving(receive), sending)
+            finally:
+                await one.close(sending)
+
+
+def _ending(recorded: Recorded) -> Ending | None:
+    match recorded.event:
+        case ApiKeyRevoked(key=one) | ApiKeyDisabled(key=one) | SignedOut(session=one):
+            return lambda actor: actor.credential == str(one)
+        case PasswordChanged():  # signs people out; their keys stay
+            return lambda actor: actor.user == recorded.stream and not actor.by_key
+        case UserDeactivated() | UserErased() | SuperuserRevoked():
+            return lambda actor: actor.user == recorded.stream
+        case _:
+            return None
