@@ -1,6 +1,7 @@
 """Every projection there is."""
 
 from projections.api_keys.projector import ApiKeysProjector
+from projections.files.projector import FilesProjector
 from projections.flows.projector import FlowsProjector
 from projections.messages.projector import MessagesProjector
 from projections.projector import Projector
@@ -17,6 +18,7 @@ ALL: tuple[Projector, ...] = (
     VariablesProjector(),
     ProjectsProjector(),
     FlowsProjector(),
+    FilesProjector(),
     MessagesProjector(),
     VertexBuildsProjector(),
     TransactionsProjector(),

@@ -22,7 +22,9 @@ from application.ports import Freshness
 from application.replies import Replies
 from infrastructure.components.prompts import validate_prompt
 from infrastructure.settings import Settings
+from infrastructure.settings_shape import MEGABYTE
 from projections.api_keys.views import ApiKeyViews
+from projections.files.views import FileViews
 from projections.flows.views import FlowViews
 from projections.messages.views import MessageViews
 from projections.projects.views import ProjectViews
@@ -42,6 +44,7 @@ WORLD = (
     "events",
     "documents",
     "served",
+    "files",
     "flows",
     "editing",
     "projects",
@@ -52,6 +55,7 @@ WORLD = (
     "variables",
     "messages",
     "sessions",
+    "uploads",
     "upkeep",
 )
 SERVING = (
@@ -93,6 +97,7 @@ def _views(world: World) -> dict[str, object]:
         "api_key_views": ApiKeyViews(engine),
         "project_views": ProjectViews(engine),
         "flow_views": FlowViews(engine),
+        "file_views": FileViews(engine),
         "variable_views": VariableViews(engine),
         "message_views": MessageViews(engine, keeping),
         "build_views": BuildViews(engine, keeping),
@@ -110,6 +115,7 @@ def _words(world: World) -> dict[str, object]:
         "auto_login": settings.auto_login,
         "new_user_is_active": settings.new_user_is_active,
         "max_json": settings.max_json_body_bytes,
+        "largest_file": settings.max_file_size_upload * MEGABYTE,
         "examples": Examples.of(world.starters),
         "catalogue": msgspec.json.encode(world.components.catalogue()),
     }

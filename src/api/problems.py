@@ -27,6 +27,11 @@ from application.events import (
     VersionNotFoundError,
 )
 from application.failures import TooManyFailuresError
+from application.file_limits import (
+    FileTooLargeError,
+    NoRoomForFileError,
+    UnwantedFileTypeError,
+)
 from application.messages import NoSuchSessionError
 from application.permissions import NotFoundError, PrivilegeError
 from application.ports import (
@@ -53,6 +58,7 @@ from application.sessions import (
     WrongCredentialsError,
     WrongKeyError,
 )
+from domain.file.file import FileDeletedError
 from domain.flow.names import InvalidEndpointNameError
 from domain.flow.shape import InvalidDocumentError
 from domain.kernel import DomainError
@@ -97,6 +103,7 @@ STATUS: Final[dict[type[DomainError], int]] = {
     NoSuchSessionError: 404,
     ContentMissingError: 404,
     VersionNotFoundError: 404,
+    FileDeletedError: 404,
     PrivilegeError: 403,
     WrongKeyError: 403,
     WrongCredentialsError: 401,
@@ -122,6 +129,9 @@ STATUS: Final[dict[type[DomainError], int]] = {
     BrokenTablesError: 409,
     StillPoisonError: 409,
     EventTooLargeError: 413,
+    FileTooLargeError: 413,
+    NoRoomForFileError: 413,
+    UnwantedFileTypeError: 415,
     CommandTooLargeError: 413,
     UnstorableError: UNPROCESSABLE,
     InvalidEndpointNameError: UNPROCESSABLE,
@@ -135,6 +145,7 @@ STATUS: Final[dict[type[DomainError], int]] = {
 """The status of each refusal; the rest are 400. Subclasses are like their parents."""
 
 NAMES: Final = {
+    "file": "File",
     "flow": "Flow",
     "project": "Project",
     "variable": "Variable",

@@ -37,20 +37,32 @@ async def cause_of(request: AnyRequest) -> Cause:
     key = request.headers.get("idempotency-key")
     if not key:
         return Cause(actor=actor, command_id=uuid4(), correlation_id=uuid4())
+    return _repeatable(actor, key, _asked(request) + await request.body())
+
+
+def streamed_cause_of(request: AnyRequest) -> Cause:
+    """Return `cause_of` a request whose body must not be read as a whole."""
+    actor: Actor = request.state.actor
+    key = request.headers.get("idempotency-key")
+    if not key:
+        return Cause(actor=actor, command_id=uuid4(), correlation_id=uuid4())
+    return _repeatable(actor, key, _asked(request))
+
+
+def _repeatable(actor: Actor, key: str, asked: bytes) -> Cause:
     if len(key) > LONGEST_KEY:
         raise Refusal(422, f"Idempotency-Key has more than {LONGEST_KEY} characters")
     return Cause(
         actor=actor,
         command_id=uuid5(NAMESPACE_URL, f"{actor.user}/{key}"),
         correlation_id=uuid4(),
-        request_hash=await _hash_of(request),
+        request_hash=sha256(asked).digest(),
         idempotent=True,
     )
 
 
-async def _hash_of(request: AnyRequest) -> bytes:
-    asked = f"{request.method} {request.url.path}?{request.url.query}\n"
-    return sha256(asked.encode() + await request.body()).digest()
+def _asked(request: AnyRequest) -> bytes:
+    return f"{request.method} {request.url.path}?{request.url.query}\n".encode()
 
 
 def expected_version(request: AnyRequest) -> int | None:

@@ -13,9 +13,11 @@ from api.v1.chat import ChatSocketController
 from api.v1.components import ComponentController
 from api.v1.erasure import ErasureController
 from api.v1.events import EventController
+from api.v1.files import FileController, UploadController
 from api.v1.flows import FlowController
 from api.v1.login import LoginController
 from api.v1.monitor import MonitorController
+from api.v1.profile_pictures import ProfilePictureController
 from api.v1.projections import ProjectionController
 from api.v1.projects import FolderController, ProjectController
 from api.v1.run import RunController
@@ -24,6 +26,7 @@ from api.v1.store import StoreController
 from api.v1.system import ConfigController, HealthController
 from api.v1.users import UserController
 from api.v1.variables import VariableController
+from api.v2.files import UserFileController
 
 V1 = (
     LoginController,
@@ -32,6 +35,9 @@ V1 = (
     ProjectController,
     FolderController,
     FlowController,
+    FileController,
+    ProfilePictureController,
+    UploadController,
     VariableController,
     MonitorController,
     ConfigController,
@@ -49,7 +55,7 @@ V1 = (
 MOUNTED: Final[dict[str, tuple[type[Controller], ...]]] = {
     "": (HealthController,),
     "/api/v1": V1,
-    "/api/v2": (),
+    "/api/v2": (UserFileController,),
 }
 """Controllers by the address they lie under, in the order of the reference."""
 

@@ -35,8 +35,11 @@ REFRESH: Final = "refresh_token_lf"
 STORE_KEY: Final = "apikey_tkn_lflw"
 KEY: Final = "x-api-key"
 
-# The front end fetches these two without any header of its own.
-_COOKIE_ROUTES = re.compile(r"/api/v1/build/[^/]+/(events|cancel)/?")
+# The front end fetches these without any header of its own: the events of a run, its
+# cancelling, and what an <img> shows.
+_COOKIE_ROUTES = re.compile(
+    r"/api/v1/(build/[^/]+/(events|cancel)|files/images/[^/]+/[^/]+)/?"
+)
 _SAFE = frozenset({"GET", "HEAD"})
 
 

@@ -1,7 +1,7 @@
 """Flows: created, imported, moved and deleted; their edits are in `editing`."""
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from typing import Annotated, Any, Final, Literal
+from typing import Annotated, Any, Final, Literal, Protocol
 from uuid import UUID, uuid4
 
 import msgspec
@@ -29,6 +29,7 @@ from application.ports import (
     EventStore,
     Owned,
     Ownership,
+    Position,
     Saved,
     StreamNotFoundError,
 )
@@ -88,6 +89,12 @@ class Changes(msgspec.Struct, frozen=True):
     flows: tuple[UUID, ...] = ()
 
 
+class LeftByFlows(Protocol):
+    """What lies in flows and goes with them."""
+
+    async def forget_flow(self, flow: UUID, *, cause: Cause) -> Position: ...
+
+
 class Flows:
     """Load flows, let them decide, store what they decided."""
 
@@ -99,6 +106,7 @@ class Flows:
         ownership: Ownership,
         documents: Documents,
         messages: Messages,
+        files: LeftByFlows | None = None,
         new_id: Callable[[], UUID] = uuid4,
     ) -> None:
         self._store = store
@@ -106,6 +114,7 @@ class Flows:
         self._permissions = Permissions(ownership)
         self._documents = documents
         self._messages = messages
+        self._files = files
         self._new_id = new_id
         self._turns: Turns[UUID] = Turns()
 
@@ -259,10 +268,12 @@ class Flows:
         return Changes(tuple(gone), together(*attached), tuple(f.id for f in gone))
 
     async def clean_up(self, flows: Sequence[UUID], *, cause: Cause) -> None:
-        """Remove what deleted flows leave outside their log: canvas and threads."""
+        """Remove what deleted flows leave: canvas, threads and files."""
         await self._documents.drop(flows)
         for flow_id in flows:
             await self._messages.forget_flow(flow_id, cause=cause)
+            if self._files is not None:
+                await self._files.forget_flow(flow_id, cause=cause)
 
     async def moved(self, flows: Sequence[Owned], project: UUID) -> Changes:
         """Decide that *flows* lie in *project*, without storing it."""

@@ -8,7 +8,9 @@ from application.ports import Actor, Owned, Ownership
 from domain.kernel import DomainError
 from domain.user.events import Scope
 
-type Kind = Literal["user", "project", "flow", "run", "thread", "api_key", "variable"]
+type Kind = Literal[
+    "user", "project", "flow", "run", "thread", "api_key", "variable", "file"
+]
 
 
 class NotFoundError(DomainError):

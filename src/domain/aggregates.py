@@ -3,6 +3,7 @@
 from collections.abc import Mapping
 from typing import Any
 
+from domain.file.file import File
 from domain.flow.flow import Flow
 from domain.kernel import Aggregate
 from domain.operation.operation import Operation
@@ -15,6 +16,7 @@ AGGREGATES: Mapping[str, type[Aggregate[Any]]] = {
     "user": User,
     "project": Project,
     "flow": Flow,
+    "file": File,
     "run": Run,
     "thread": Thread,
     "operation": Operation,

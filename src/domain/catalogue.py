@@ -2,6 +2,7 @@
 
 from typing import get_args
 
+from domain.file.events import FileEvent
 from domain.flow.events import FlowEvent
 from domain.kernel import Event
 from domain.operation.events import OperationEvent
@@ -14,6 +15,7 @@ UNIONS = (
     UserEvent,
     ProjectEvent,
     FlowEvent,
+    FileEvent,
     RunEvent,
     ThreadEvent,
     OperationEvent,

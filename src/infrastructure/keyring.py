@@ -9,6 +9,8 @@ from uuid import UUID
 
 from cryptography.exceptions import InvalidTag
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
+from cryptography.hazmat.primitives.hashes import SHA256
+from cryptography.hazmat.primitives.kdf.hkdf import HKDF
 
 from infrastructure.master_secrets import (
     KEY_BYTES,
@@ -72,6 +74,10 @@ class Keyring:
         """Return a hash of *data* that tells nothing to those without the key."""
         return hmac.digest(self._digesting, data, "sha256").hex()
 
+    def digester(self) -> hmac.HMAC:
+        """Return what comes to the `digest` of bytes that it is given one by one."""
+        return hmac.new(self._digesting, digestmod="sha256")
+
     def bearer_hash(self, token: str) -> str:
         """Return what is kept of an API key or a one-time link; all are random."""
         data = token.encode("utf-8", "surrogatepass")
@@ -102,8 +108,18 @@ class DataKey:
     """The key of one subject. Destroying it makes all that it sealed unreadable."""
 
     def __init__(self, key: bytes) -> None:
+        self._key = key
         self._cipher = AESGCM(key)
         self._head = _FORMAT + sha256(b"mark" + key).digest()[:_MARK_BYTES]
+
+    @property
+    def mark(self) -> bytes:
+        """What tells this key from others, and nothing about it."""
+        return self._head[len(_FORMAT) :]
+
+    def derived(self, salt: bytes, *, bound_to: bytes) -> bytes:
+        """Return a key for one thing alone, drawn from this one by HKDF (RFC 5869)."""
+        return HKDF(SHA256(), KEY_BYTES, salt, bound_to).derive(self._key)
 
     def seal(self, data: bytes, *, bound_to: bytes) -> bytes:
         """Encrypt *data*; it opens only together with *bound_to*."""

@@ -58,6 +58,18 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
         Count, says("Largest JSON body accepted, in bytes; larger ones get a 413.")
     ] = 32 * MEGABYTE
     max_file_size_upload: Annotated[Count, says("Largest file, in megabytes.")] = 1024
+    files_quota_mb: Annotated[
+        int,
+        Meta(ge=0),
+        says("Megabytes that all files of one user may take; 0 sets no limit."),
+    ] = 10_240
+    file_types: Annotated[
+        tuple[str, ...],
+        says(
+            "Endings of files that may be uploaded, separated by commas; all if empty.",
+            "txt,md,csv,json,pdf,png,jpg",
+        ),
+    ] = ()
     log_level: Annotated[
         Literal["debug", "info", "warning", "error"],
         says("How much is logged: debug, info, warning or error."),

@@ -21,6 +21,8 @@ class Belongings(NamedTuple):
     run: str
     message: str
     session: str
+    file: str
+    file_name: str
 
 
 async def belongings(person: Person) -> Belongings:
@@ -33,6 +35,9 @@ async def belongings(person: Person) -> Belongings:
         json={"name": f"V{uuid4().hex}", "value": CANARY, "default_fields": []},
     )
     key = await person.post("/api/v1/api_key/", json={"name": "hers"})
+    file = {"file": ("hers.png", CANARY.encode())}
+    in_flow = await person.post(f"/api/v1/files/upload/{flow}", files=file)
+    own = await person.post("/api/v2/files", files=file)
     await built(person, flow, inputs={"input_value": CANARY, "session": session})
     runs = (await person.get(f"/api/v1/runs?flow_id={flow}")).json()
     messages = await person.get(f"/api/v1/monitor/messages?flow_id={flow}")
@@ -46,4 +51,6 @@ async def belongings(person: Person) -> Belongings:
         run=runs["items"][0]["id"],
         message=messages.json()[0]["id"],
         session=session,
+        file=own.json()["id"],
+        file_name=in_flow.json()["file_path"].partition("/")[2],
     )

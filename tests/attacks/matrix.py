@@ -22,6 +22,8 @@ OPEN: Final = {
     "GET /api/v1/store/check/api_key": "there is no store, for anybody",
     "GET /api/v1/store/tags": "there is no store, for anybody",
     "GET /api/v1/store/components": "there is no store, for anybody",
+    "GET /api/v1/files/profile_pictures/list": "our own pictures, nobody's files",
+    "GET /api/v1/files/profile_pictures/{}/{}": "our own pictures, nobody's files",
     "GET /api/v1/flows/basic_examples": "our own examples, nobody's flows",
     "GET /api/v1/flows/public_flow/{}": "flows whose owners made them public",
     "POST /api/v1/users": "people sign up",
@@ -29,6 +31,8 @@ OPEN: Final = {
 """What anybody may ask, and why; whatever else there is needs a credential."""
 
 BELONGINGS: Final = {
+    "file_id": "file",
+    "file_name": "file_name",
     "flow_id": "flow",
     "flow_id_or_name": "flow",
     "project_id": "project",
@@ -48,6 +52,7 @@ PLAIN: Final = {
     *("after", "components_only", "event_delivery", "get_all", "header_flows"),
     *("is_component", "is_flow", "limit", "new_session_id", "offset", "order_by"),
     *("page", "search", "sender", "sender_name", "size", "skip", "stream"),
+    *("folder", "return_content"),
     *("start_component_id", "stop_component_id", "session_id", "name", "path"),
     # Superusers alone may ask these, about anybody.
     *("actor", "at", "command", "correlation", "log", "since", "tag"),
@@ -72,6 +77,7 @@ Without one, the example of the OpenAPI document is sent; without that, ``{}``.
 
 QUERIES: Final[dict[str, str]] = {
     "PATCH /api/v1/monitor/messages/session/{}": "new_session_id=x",
+    "PUT /api/v2/files/{}": "name=x",
 }
 """What a route must be asked besides, to get as far as whose a thing is."""
 

@@ -4,6 +4,7 @@ import msgspec
 
 from api.world.components import builtin_components
 from api.world.drawing import join_drawing
+from api.world.files import join_files
 from api.world.means import Means, ports_of
 from api.world.past import join_past
 from api.world.people import join_people
@@ -12,6 +13,7 @@ from application.documents import Documents
 from application.editing import Editing, Served
 from application.erasure import Erasure
 from application.events import Events
+from application.files import Files
 from application.flows import Flows, from_file
 from application.keys import Keys
 from application.messages import Messages
@@ -29,6 +31,7 @@ from application.ports import (
 from application.ports.evidence import Evidence
 from application.projects import Projects
 from application.sessions import Sessions
+from application.uploads import Uploads
 from application.users import Users
 from application.variables import Variables
 from domain.kernel import Json
@@ -75,6 +78,7 @@ class World(msgspec.Struct, frozen=True, kw_only=True):
     documents: Documents
     messages: Messages
     served: Served
+    files: Files
     flows: Flows
     editing: Editing
     projects: Projects
@@ -85,6 +89,7 @@ class World(msgspec.Struct, frozen=True, kw_only=True):
     variables: Variables
     sessions: Sessions
     evidence: Evidence
+    uploads: Uploads
     upkeep: Upkeep
     archived: ArchivedEventStore
     retention: Retention
@@ -100,7 +105,8 @@ def wired(means: Means) -> World:
     components = builtin_components(settings)
     starters = tuple(starter_flows(components))
     keeping = Keeping.of(settings)
-    drawing = join_drawing(ports, database, keeping)
+    filing = join_files(means, ports)
+    drawing = join_drawing(ports, database, keeping, filing.files)
     given = list(map(from_file, starters))
     upkeep = Upkeep(database, means.store, ALL)
     people = join_people(means, upkeep, ports=ports, drawing=drawing, starters=given)
@@ -119,6 +125,7 @@ def wired(means: Means) -> World:
         signals=means.signals,
         subject_keys=means.keys,
         **ports._asdict(),
+        **filing._asdict(),
         **drawing._asdict(),
         **people._asdict(),
         **join_past(means, keeping)._asdict(),

@@ -6,6 +6,7 @@ from api.world.means import Ports
 from application.documents import Documents
 from application.editing import Editing, Served
 from application.events import Events
+from application.files import Files
 from application.flows import Flows
 from application.messages import Messages
 from application.projects import Projects
@@ -25,7 +26,9 @@ class Drawing(NamedTuple):
     events: Events
 
 
-def join_drawing(ports: Ports, database: Database, keeping: Keeping) -> Drawing:
+def join_drawing(
+    ports: Ports, database: Database, keeping: Keeping, files: Files
+) -> Drawing:
     store, claims, ownership = ports.store, ports.claims, ports.ownership
     documents, served = Documents(ports.canvas, ports.vault), Served()
     messages = Messages(
@@ -40,6 +43,7 @@ def join_drawing(ports: Ports, database: Database, keeping: Keeping) -> Drawing:
         ownership=ownership,
         documents=documents,
         messages=messages,
+        files=files,
     )
     return Drawing(
         documents=documents,

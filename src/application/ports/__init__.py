@@ -13,6 +13,7 @@ from application.ports.actor import (
     Actor as Actor,
     Cause as Cause,
 )
+from application.ports.blobs import Arrival as Arrival, Blobs as Blobs
 from application.ports.refusals import (
     ConcurrencyError as ConcurrencyError,
     EventTooLargeError as EventTooLargeError,
@@ -64,7 +65,9 @@ class Owned(msgspec.Struct, frozen=True):
     """Who owns a resource, and in which project it lies: what permissions read."""
 
     resource: UUID
-    kind: Literal["user", "project", "flow", "run", "thread", "api_key", "variable"]
+    kind: Literal[
+        "user", "project", "flow", "run", "thread", "api_key", "variable", "file"
+    ]
     owner: UUID
     project: UUID | None = None
 
@@ -330,22 +333,6 @@ class Leases(Protocol):
 
     async def expired(self, *, now: datetime, limit: int = 100) -> list[Lease]:
         """Return leases that nobody renewed."""
-        ...
-
-
-class Blobs(Protocol):
-    """Bytes by their SHA-256, written once."""
-
-    async def put(self, data: bytes) -> str:
-        """Store *data*, durable on return; return its hex digest, the address."""
-        ...
-
-    async def get(self, address: str) -> bytes:
-        """Return the bytes at *address*, or raise `ContentMissingError`."""
-        ...
-
-    async def delete(self, address: str) -> None:
-        """Remove the bytes at *address*; nothing happens if they are gone."""
         ...
 
 

@@ -3,15 +3,18 @@
 import asyncio
 import os
 import tempfile
-from collections.abc import Collection
+from collections.abc import AsyncGenerator, AsyncIterator, Callable, Collection
 from contextlib import suppress
 from datetime import datetime
+from hashlib import sha256
 from pathlib import Path
-from typing import override
+from typing import BinaryIO, Final, override
 
-from application.ports import Blobs, ContentMissingError
+from application.ports import Arrival, Blobs, ContentMissingError
 from infrastructure.blobs.address import address_of, checked
 from infrastructure.data_directory import make_directory, sync_directory
+
+PIECE: Final = 1024 * 1024
 
 
 class LocalBlobs(Blobs):
@@ -40,14 +43,59 @@ class LocalBlobs(Blobs):
             path = self._path(address)
             await asyncio.to_thread(path.unlink, missing_ok=True)
 
+    @override
+    async def receive(self, data: AsyncIterator[bytes]) -> Arrival:
+        digest, size = sha256(), 0
+        descriptor, name = tempfile.mkstemp(dir=self._arriving)
+        path = Path(name)
+        try:
+            with os.fdopen(descriptor, "wb") as file:
+                async for piece in data:
+                    await asyncio.to_thread(_write, file, piece, digest.update)
+                    size += len(piece)
+                await asyncio.to_thread(_settle, file)
+        except BaseException:
+            # At once: whoever was cancelled may not wait for a thread.
+            path.unlink(missing_ok=True)  # noqa: ASYNC240
+            raise
+        return Arrival(address=digest.hexdigest(), size=size, place=path.name)
+
+    @override
+    async def accept(self, arrival: Arrival) -> None:
+        await asyncio.to_thread(self._accept, arrival)
+
+    @override
+    async def refuse(self, arrival: Arrival) -> None:
+        await self.sweep([arrival.place])
+
+    @override
+    async def stream(
+        self, address: str, *, start: int = 0, end: int | None = None
+    ) -> AsyncGenerator[bytes]:
+        try:
+            file = await asyncio.to_thread(self._path(address).open, "rb")
+        except FileNotFoundError as error:
+            raise ContentMissingError(address) from error
+        with file:
+            await asyncio.to_thread(file.seek, start)
+            left = float("inf") if end is None else end - start
+            while left > 0:
+                piece = await asyncio.to_thread(file.read, int(min(left, PIECE)))
+                if not piece:
+                    return
+                left -= len(piece)
+                yield piece
+
+    @override
     async def left_over(self, *, before: datetime) -> dict[str, int]:
         """Return the files that never came to be blobs, with their sizes."""
         return await asyncio.to_thread(self._left_over, before.timestamp())
 
+    @override
     async def sweep(self, left_over: Collection[str]) -> None:
         """Remove files that were left over."""
         for name in left_over:
-            path = self._arriving / name
+            path = self._arriving / Path(name).name
             await asyncio.to_thread(path.unlink, missing_ok=True)
 
     def _left_over(self, before: float) -> dict[str, int]:
@@ -83,6 +131,12 @@ class LocalBlobs(Blobs):
         sync_directory(path.parent)
         return address
 
+    def _accept(self, arrival: Arrival) -> None:
+        path = self._path(arrival.address)
+        self._make_folders(path.parent)
+        (self._arriving / Path(arrival.place).name).replace(path)
+        sync_directory(path.parent)
+
     def _make_folders(self, folder: Path) -> None:
         for made in (folder.parent, folder):
             try:
@@ -90,3 +144,13 @@ class LocalBlobs(Blobs):
             except FileExistsError:
                 continue
             sync_directory(made.parent)
+
+
+def _write(file: BinaryIO, piece: bytes, count: Callable[[bytes], None]) -> None:
+    count(piece)
+    file.write(piece)
+
+
+def _settle(file: BinaryIO) -> None:
+    file.flush()
+    os.fsync(file.fileno())

@@ -1,0 +1,205 @@
+"""A file that a form brings, read as it comes."""
+
+import asyncio
+import re
+from collections import deque
+from collections.abc import AsyncIterator
+from typing import Any, Final, NamedTuple
+
+from litestar import Request
+from litestar.exceptions import InternalServerException
+from litestar.openapi.spec import (
+    OpenAPIMediaType,
+    Operation,
+    RequestBody,
+    Schema,
+)
+from litestar.openapi.spec.enums import OpenAPIFormat, OpenAPIType
+from python_multipart.exceptions import MultipartParseError
+from python_multipart.multipart import MultipartParser, parse_options_header
+
+from api.problems import Refusal
+
+FIELD: Final = "file"
+PATIENCE: Final = 60.0
+"""Seconds in which at least some bytes must come."""
+LARGEST_REST: Final = 1024 * 1024
+"""Bytes of a form beside its file."""
+_BOUNDARY: Final = re.compile(rb"[\w-]{1,70}", re.ASCII)
+
+NO_BOUNDARY: Final = (
+    "Content-Type header must be 'multipart/form-data' with a boundary parameter."
+)
+MALFORMED: Final = "Invalid multipart formatting"
+
+
+class FilePart(NamedTuple):
+    """A file under way: its name as the client has it, and its bytes, once."""
+
+    name: str
+    chunks: AsyncIterator[bytes]
+
+
+class _Began(NamedTuple):
+    name: str
+    filename: str | None
+
+
+class _Ended(NamedTuple):
+    form: bool
+
+
+type _Heard = _Began | bytes | _Ended
+
+
+class UploadOperation(Operation):
+    """Tells OpenAPI of the form, for no handler takes it as a whole."""
+
+    def __post_init__(self) -> None:
+        """Add the form's one field."""
+        file = Schema(type=OpenAPIType.STRING, format=OpenAPIFormat.BINARY)
+        form = Schema(
+            type=OpenAPIType.OBJECT, properties={FIELD: file}, required=[FIELD]
+        )
+        self.request_body = RequestBody(
+            content={"multipart/form-data": OpenAPIMediaType(schema=form)},
+            required=True,
+        )
+
+
+async def file_in(
+    request: Request[Any, Any, Any], *, largest: int, missing: Refusal
+) -> FilePart:
+    """
+    Return the file that the form of *request* brings, before its bytes have come.
+
+    Raise *missing* if there is none. Its chunks raise a `Refusal` where the form is
+    broken, broken off, or brings a second file.
+    """
+    form = _Form(request, largest=largest)
+    while True:
+        match await form.next():
+            case _Began(name=name, filename=filename) if name == FIELD and filename:
+                return FilePart(filename, _bytes(form))
+            case _Ended(form=True):
+                raise missing
+            case _:
+                continue
+
+
+async def _bytes(form: "_Form") -> AsyncIterator[bytes]:
+    inside = True
+    while True:
+        heard = await form.next()
+        match heard:
+            case bytes():
+                if inside:
+                    form.others -= len(heard)
+                    yield heard
+            case _Began(name=name):
+                if name == FIELD:
+                    raise Refusal(422, "The form brings more than one file")
+            case _Ended(form=over):
+                inside = False
+                if over:
+                    return
+
+
+class _Form:
+    """Says what a multipart body holds, piece by piece."""
+
+    def __init__(self, request: Request[Any, Any, Any], *, largest: int) -> None:
+        kind, options = parse_options_header(request.headers.get("content-type"))
+        boundary = options.get(b"boundary")
+        if kind != b"multipart/form-data" or not boundary:
+            raise Refusal(422, NO_BOUNDARY)
+        if not _BOUNDARY.fullmatch(boundary):
+            raise Refusal(422, "Invalid boundary format")
+        announced = request.headers.get("content-length", "")
+        if announced.isdigit() and int(announced) > largest + LARGEST_REST:
+            raise too_large(largest)
+        self.others = 0
+        self._stream = request.stream()
+        self._heard: deque[_Heard] = deque()
+        self._headers: dict[bytes, bytes] = {}
+        self._field, self._value = b"", b""
+        self._parser = MultipartParser(
+            boundary,
+            {
+                "on_part_begin": self._headers.clear,
+                "on_header_field": self._header_field,
+                "on_header_value": self._header_value,
+                "on_header_end": self._header_end,
+                "on_headers_finished": self._headers_finished,
+                "on_part_data": self._part_data,
+                "on_part_end": lambda: self._heard.append(_Ended(form=False)),
+                "on_end": lambda: self._heard.append(_Ended(form=True)),
+            },
+        )
+
+    async def next(self) -> _Heard:
+        """Return what comes next, or refuse the form."""
+        while not self._heard:
+            try:
+                async with asyncio.timeout(PATIENCE):
+                    chunk = await anext(self._stream)
+            except TimeoutError:
+                raise Refusal(408, "The file came too slowly", CLOSE) from None
+            except StopAsyncIteration:
+                raise Refusal(422, MALFORMED) from None
+            except InternalServerException:  # so Litestar says that nobody is there
+                raise Refusal(400, "The upload was broken off") from None
+            if chunk:
+                self._feed(chunk)
+        return self._heard.popleft()
+
+    def _feed(self, chunk: bytes) -> None:
+        try:
+            self._parser.write(chunk)
+        except MultipartParseError:
+            raise Refusal(422, MALFORMED) from None
+        self.others += sum(len(one) for one in self._heard if isinstance(one, bytes))
+        if self.others > LARGEST_REST + len(chunk):
+            raise Refusal(413, "The form is too large", CLOSE)
+
+    def _header_field(self, data: bytes, start: int, end: int) -> None:
+        self._field += data[start:end]
+
+    def _header_value(self, data: bytes, start: int, end: int) -> None:
+        self._value += data[start:end]
+
+    def _header_end(self) -> None:
+        self._headers[self._field.lower()] = self._value
+        self._field, self._value = b"", b""
+
+    def _headers_finished(self) -> None:
+        said = self._headers.get(b"content-disposition")
+        _, options = parse_options_header(said)
+        filename = options.get(b"filename")
+        self._heard.append(
+            _Began(
+                _text(options.get(b"name", b"")),
+                None if filename is None else _text(filename),
+            )
+        )
+
+    def _part_data(self, data: bytes, start: int, end: int) -> None:
+        self._heard.append(data[start:end])
+
+
+CLOSE: Final = {"Connection": "close"}
+"""Says that what is still to come will not be read."""
+
+
+def too_large(largest: int) -> Refusal:
+    """Return the refusal of a file that is larger than allowed, in bytes."""
+    megabytes = largest // (1024 * 1024)
+    said = f"File size is larger than the maximum file size {megabytes} MB."
+    return Refusal(413, said, CLOSE)
+
+
+def _text(data: bytes) -> str:
+    try:
+        return data.decode()
+    except UnicodeDecodeError:
+        return data.decode("latin-1")

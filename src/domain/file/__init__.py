@@ -1,0 +1,1 @@
+"""Files: what people upload, each under a name of its own."""
