@@ -92,6 +92,24 @@ class FlowViews(Views):
         rows = await self._all(query.order_by(FLOWS.c.created_at, FLOWS.c.id))
         return [_header(row) for row in rows]
 
+    async def exposed(
+        self, owner: UUID, *, project: UUID | None, limit: int
+    ) -> list[FlowHeader]:
+        """Return an owner's flows that are tools, without documents, oldest first."""
+        which = _mine(owner, components_only=False, project=project)
+        query = select(*_HEADER, null()).where(which, FLOWS.c.mcp_enabled)
+        rows = await self._all(
+            query.order_by(FLOWS.c.created_at, FLOWS.c.id).limit(limit)
+        )
+        return [_header(row) for row in rows]
+
+    async def documents(self, ids: Collection[UUID]) -> dict[UUID, bytes]:
+        """Return the documents of those of *ids* that there are, in one query."""
+        if not ids:
+            return {}
+        query = select(FLOWS.c.id, FLOWS.c.document).where(among(FLOWS.c.id, ids))
+        return {row.id: row.document for row in await self._all(query)}
+
     async def page(
         self,
         owner: UUID,

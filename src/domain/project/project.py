@@ -5,6 +5,8 @@ from uuid import UUID
 
 from domain.kernel import Aggregate, DomainError
 from domain.project.events import (
+    McpAccess,
+    McpAccessConfigured,
     ProjectDeleted,
     ProjectDescribed,
     ProjectEvent,
@@ -36,6 +38,7 @@ class Project(Aggregate[ProjectEvent]):
         self.name = ""
         self.description: str | None = None
         self.parent: UUID | None = None
+        self.mcp_access: McpAccess | None = None
         self.deleted = False
 
     @property
@@ -83,6 +86,12 @@ class Project(Aggregate[ProjectEvent]):
         if parent != self.parent:
             self._record(ProjectMoved(parent=parent))
 
+    def configure_mcp_access(self, access: McpAccess | None) -> None:
+        """Say how callers of its tools prove who they are; the same changes nothing."""
+        self._require_present()
+        if access != self.mcp_access:
+            self._record(McpAccessConfigured(access=access))
+
     def delete(self) -> None:
         """Take it away; the caller has dealt with the flows in it."""
         self._require_present()
@@ -110,6 +119,8 @@ class Project(Aggregate[ProjectEvent]):
                 self.description = description
             case ProjectMoved(parent=parent):
                 self.parent = parent
+            case McpAccessConfigured(access=access):
+                self.mcp_access = access
             case ProjectDeleted():
                 self.deleted = True
             case _:

@@ -1,0 +1,1 @@
+"""The Model Context Protocol: flows as tools, for the clients of others."""

@@ -1,0 +1,290 @@
+"""Who may call a project's flows as tools, and which of them are tools at all."""
+
+import hmac
+from collections.abc import Mapping, Sequence
+from typing import Annotated, Any, Final, Literal
+from uuid import UUID
+
+import msgspec
+from msgspec import UNSET, Meta, UnsetType
+
+from application.commands import Done, deciding_again
+from application.names import Name
+from application.permissions import Permissions
+from application.ports import (
+    Actor,
+    Attached,
+    Cause,
+    EventStore,
+    Owned,
+    Ownership,
+    Sealed,
+    StreamNotFoundError,
+    Vault,
+)
+from application.sessions import Accounts, Failures
+from domain.flow.flow import Flow
+from domain.flow.secrets import PLACEHOLDER
+from domain.kernel import DomainError
+from domain.project.events import McpAccess
+from domain.project.project import Project
+
+KEY: Final = "mcp-access"
+MOST_FLOWS: Final = 1_000
+"""How many flows one request may speak of."""
+
+_SECRETS: Final = ("api_key", "password", "bearer_token", "oauth_client_secret")
+_CARRIED_OUT: Final = ("none", "apikey", "basic", "bearer")
+
+type AuthType = Literal["none", "apikey", "basic", "bearer", "iam", "oauth"]
+type Text = Annotated[str, Meta(max_length=4_096)]
+
+
+class UnsupportedMcpAccessError(DomainError):
+    """This server cannot check callers of tools in the way the project asks for."""
+
+
+class McpAuthSettings(msgspec.Struct, frozen=True, kw_only=True):
+    """How callers prove who they are; a secret of ``********`` stays as it is."""
+
+    auth_type: AuthType = "none"
+    api_key: Text | None = None
+    username: Text | None = None
+    password: Text | None = None
+    bearer_token: Text | None = None
+    iam_endpoint: Text | None = None
+    oauth_host: Text | None = None
+    oauth_port: Text | None = None
+    oauth_server_url: Text | None = None
+    oauth_callback_path: Text | None = None
+    oauth_client_id: Text | None = None
+    oauth_client_secret: Text | None = None
+    oauth_auth_url: Text | None = None
+    oauth_token_url: Text | None = None
+    oauth_mcp_scope: Text | None = None
+    oauth_provider_scope: Text | None = None
+
+
+class McpToolSettings(msgspec.Struct, frozen=True, kw_only=True):
+    """How a flow shows as a tool; what is null stays, name and description anyway."""
+
+    id: UUID
+    mcp_enabled: bool | None = None
+    action_name: Name | None = None
+    action_description: Text | None = None
+    name: str | None = None
+    description: str | None = None
+
+
+class McpChange(msgspec.Struct, frozen=True, kw_only=True):
+    """What is to change; without ``auth_settings`` callers prove themselves as before."""
+
+    settings: Annotated[list[McpToolSettings], Meta(max_length=MOST_FLOWS)]
+    auth_settings: McpAuthSettings | UnsetType | None = UNSET
+
+
+class Offered(msgspec.Struct, frozen=True, kw_only=True):
+    """What a caller shows, and the address they come from."""
+
+    address: str
+    key: str | None = None
+    bearer: str | None = None
+    basic: tuple[str, str] | None = None
+
+
+def auth_shown(access: McpAccess | None) -> dict[str, str | None] | None:
+    """Return settings as people may see them: all keys, without the secrets."""
+    if access is None:
+        return None
+    masked = dict.fromkeys(access.secrets, PLACEHOLDER)
+    given = {"auth_type": access.auth_type} | access.plain | masked
+    return {key: given.get(key) for key in McpAuthSettings.__struct_fields__}
+
+
+class Caller(msgspec.Struct, frozen=True):
+    """
+    Whom a project's own settings let in, if anybody.
+
+    ``refused`` tells that a secret was shown and is wrong, unless it turns out to be
+    a credential of another kind.
+    """
+
+    actor: Actor | None
+    refused: bool = False
+
+
+class McpAccesses:
+    """Load a project, let it decide about its callers, and know them again."""
+
+    def __init__(
+        self,
+        store: EventStore,
+        *,
+        ownership: Ownership,
+        vault: Vault,
+        accounts: Accounts,
+    ) -> None:
+        self._store = store
+        self._permissions = Permissions(ownership)
+        self._vault = vault
+        self._accounts = accounts
+        self._failures = Failures()
+
+    async def of(self, actor: Actor, project_id: UUID) -> McpAccess | None:
+        """Return what *actor* has set for the callers of a project's tools."""
+        await self._permissions.require(actor, "project", project_id)
+        return (await self._store.load(Project, project_id)).mcp_access
+
+    async def configure(
+        self, actor: Actor, project_id: UUID, change: McpChange, *, cause: Cause
+    ) -> Done[int]:
+        """Change flows and access together; say how many flows were spoken of."""
+        owned = await self._permissions.require(actor, "project", project_id)
+        asked = {one.id: one for one in change.settings}
+        flows = [
+            one
+            for one in await self._permissions.among(actor, "flow", list(asked))
+            if one.project == project_id
+        ]
+        sealed = await self._sealed(owned, change.auth_settings)
+
+        async def attempt() -> Done[int]:
+            project = await self._store.load(Project, project_id)
+            before = project.mcp_access
+            if change.auth_settings is not UNSET:
+                project.configure_mcp_access(
+                    _access(change.auth_settings, before, sealed)
+                )
+            shown = [await self._expose(asked[one.resource]) for one in flows]
+            saved = await self._store.save(
+                *(one for one in (project, *shown) if one.recorded),
+                cause=cause,
+                attached=Attached(
+                    secrets=tuple(sealed.values()) if project.recorded else (),
+                    destroyed=_no_longer(before, project.mcp_access),
+                ),
+            )
+            return Done(len(flows), saved.position)
+
+        return await deciding_again(attempt)
+
+    async def caller(self, project_id: UUID, offered: Offered) -> Caller:
+        """
+        Return the project's owner where its settings let the caller act as them.
+
+        Nobody is let in whose owner may not sign in. Raise `TooManyFailuresError`
+        where too many wrong secrets came from this address.
+        """
+        try:
+            project = await self._store.load(Project, project_id)
+        except StreamNotFoundError:
+            return Caller(None)
+        access = project.mcp_access
+        if access is None or project.deleted:
+            return Caller(None)
+        self._failures.check(str(project_id), offered.address)
+        fits, shown = await self._fits(access, offered)
+        if not fits:
+            return Caller(None, refused=shown)
+        self._failures.forget(str(project_id), offered.address)
+        account = await self._accounts.get(project.owner)
+        if account is None or not account.is_active:
+            return Caller(None)
+        return Caller(Actor(project.owner, credential=f"mcp:{project_id}"))
+
+    def note_failure(self, project_id: UUID, address: str) -> None:
+        """Count a wrong secret from *address*."""
+        self._failures.note(str(project_id), address)
+
+    async def require_carried_out(self, project_id: UUID) -> None:
+        """Raise `UnsupportedMcpAccessError` where callers cannot be checked as asked."""
+        access = (await self._store.load(Project, project_id)).mcp_access
+        if access is not None and access.auth_type not in _CARRIED_OUT:
+            raise UnsupportedMcpAccessError(access.auth_type)
+
+    async def _fits(self, access: McpAccess, offered: Offered) -> tuple[bool, bool]:
+        """Tell whether what is offered fits, and whether anything was."""
+        pairs = {
+            "apikey": [(offered.key, "api_key")],
+            "bearer": [(offered.bearer, "bearer_token")],
+            "basic": [
+                (offered.basic and offered.basic[0], "username"),
+                (offered.basic and offered.basic[1], "password"),
+            ],
+        }.get(access.auth_type)
+        if pairs is None:
+            return access.auth_type == "none", False
+        if any(given is None for given, _ in pairs):
+            return False, False
+        opened = await self._vault.open(list(access.secrets.values()))
+        known = access.plain | {
+            key: opened[ref] for key, ref in access.secrets.items() if ref in opened
+        }
+        fit = [_alike(given or "", known.get(key)) for given, key in pairs]
+        return all(fit), True
+
+    async def _expose(self, asked: McpToolSettings) -> Flow:
+        flow = await self._store.load(Flow, asked.id)
+        wanted: dict[str, Any] = {
+            name: given
+            for name in ("mcp_enabled", "action_name", "action_description")
+            if (given := getattr(asked, name)) is not None
+        }
+        if wanted:
+            flow.expose(**wanted)
+        return flow
+
+    async def _sealed(
+        self, owned: Owned, settings: McpAuthSettings | UnsetType | None
+    ) -> dict[str, Sealed]:
+        if settings is None or settings is UNSET:
+            return {}
+        given = {name: getattr(settings, name) for name in _SECRETS}
+        return {
+            name: await self._vault.seal(owned.owner, KEY, text)
+            for name, text in given.items()
+            if text and text != PLACEHOLDER
+        }
+
+
+def secrets_of(projects: Sequence[Project]) -> tuple[UUID, ...]:
+    """Return what *projects* have in the vault for the callers of their tools."""
+    return tuple(ref for one in projects for ref in _refs(one.mcp_access))
+
+
+def _access(
+    settings: McpAuthSettings | UnsetType | None,
+    before: McpAccess | None,
+    sealed: Mapping[str, Sealed],
+) -> McpAccess | None:
+    if settings is None or settings is UNSET:
+        return None
+    given = msgspec.structs.asdict(settings)
+    kept = {
+        name: ref
+        for name, ref in (before.secrets if before else {}).items()
+        if given[name] == PLACEHOLDER
+    }
+    return McpAccess(
+        auth_type=settings.auth_type,
+        plain={
+            name: text
+            for name, text in given.items()
+            if text and name != "auth_type" and name not in _SECRETS
+        },
+        secrets=kept | {name: one.id for name, one in sealed.items()},
+    )
+
+
+def _no_longer(before: McpAccess | None, after: McpAccess | None) -> tuple[UUID, ...]:
+    left = _refs(after)
+    return tuple(ref for ref in _refs(before) if ref not in left)
+
+
+def _refs(access: McpAccess | None) -> tuple[UUID, ...]:
+    return tuple(access.secrets.values()) if access else ()
+
+
+def _alike(given: str, known: str | None) -> bool:
+    """Compare in a time that tells nothing of where they differ."""
+    return bool(known) and hmac.compare_digest(given.encode(), (known or "").encode())
