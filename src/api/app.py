@@ -10,6 +10,7 @@ from litestar.openapi.plugins import JsonRenderPlugin
 
 from api.composition import Application
 from api.dependencies import dependencies_of
+from api.mcp.callers import Callers
 from api.open_streams import EndingStreams
 from api.problems import HANDLERS
 from api.requests import (
@@ -40,7 +41,15 @@ def create_app(application: Application) -> Litestar:
             render_plugins=[JsonRenderPlugin(path="/openapi.json")],
         ),
         state=State(
-            {"sessions": application.world.sessions, "daemon": application.daemon}
+            {
+                "sessions": application.world.sessions,
+                "daemon": application.daemon,
+                "callers": Callers(
+                    application.world.mcp_accesses,
+                    application.world.permissions,
+                    origins=settings.cors_origins,
+                ),
+            }
         ),
         logging_config=None,
     )

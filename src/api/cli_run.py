@@ -64,7 +64,7 @@ def _log(settings: Settings) -> None:
         format="%(asctime)s %(levelname)s %(name)s: %(message)s",
     )
     if settings.log_level != "debug":
-        for talkative in ("alembic", "httpx", "uvicorn"):
+        for talkative in ("alembic", "httpx", "httpx2", "mcp", "uvicorn"):
             logging.getLogger(talkative).setLevel(logging.WARNING)
     keep_quiet()
     for name in unknown():

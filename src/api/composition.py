@@ -17,6 +17,7 @@ import sqlalchemy.exc
 from psycopg.conninfo import conninfo_to_dict
 from psycopg_pool import PoolTimeout
 
+from api.mcp.talks import Talks
 from api.open_streams import OpenStreams
 from api.polls import Polls
 from api.sockets import Sockets
@@ -33,6 +34,7 @@ from application.ports import (
     Signals,
 )
 from application.runs import Limits, Runs
+from application.tools import Tools
 from application.users import UsernameTakenError
 from domain.user.events import UserErased
 from infrastructure.blobs.local import LocalBlobs
@@ -53,6 +55,7 @@ from infrastructure.starting import CannotStartError
 from infrastructure.subject_keys import PostgresSubjectKeys
 from projections.all import ALL
 from projections.daemon import Daemon
+from projections.flows.views import FlowViews
 from projections.hub import RunHub
 from projections.messages.history import RecentMessages
 from projections.messages.views import MessageViews
@@ -95,6 +98,7 @@ class Application(msgspec.Struct, frozen=True, kw_only=True):
     polls: Polls
     sockets: Sockets
     open_streams: OpenStreams
+    talks: Talks
     first_start: FirstStart | None
 
 
@@ -112,18 +116,16 @@ async def compose(settings: Settings) -> AsyncIterator[Application]:
         hub = RunHub(world.store, tail=daemon.tails["runs"])
         await hub.start()
         stack.push_async_callback(hub.stop)
-        sealer = Sealer(world.database.dsn, world.keyring.sign_history)
-        await sealer.start()
-        stack.push_async_callback(sealer.stop)
-        schedule = _schedule(world)
-        await schedule.start()
-        stack.push_async_callback(schedule.stop)
+        await _look_after(world, stack)
         runs = _runs(world)
         await runs.start(alone=settings.database_url is None)
         stack.push_async_callback(runs.stop)
         streams = RunStreams(hub, world.contents, world.signals, daemon)
         polls = Polls(streams)
         stack.push_async_callback(polls.close)
+        flows_to_run = StoredFlows(world.store, world.permissions, world.claims)
+        talks = _talks(world, runs, flows_to_run, hub)
+        await stack.enter_async_context(talks.held())
         first_start = await _first_start(world)
         await daemon.reached(await world.store.head(), within=CATCHING_UP)
         yield Application(
@@ -132,13 +134,24 @@ async def compose(settings: Settings) -> AsyncIterator[Application]:
             hub=hub,
             signals=world.signals,
             runs=runs,
-            flows_to_run=StoredFlows(world.store, world.permissions, world.claims),
+            flows_to_run=flows_to_run,
             streams=streams,
             polls=polls,
             sockets=Sockets(world.sessions),
             open_streams=_told_of_endings(world, daemon.tails["core"]),
+            talks=talks,
             first_start=first_start,
         )
+
+
+async def _look_after(world: World, stack: AsyncExitStack) -> None:
+    """Start what seals history and removes what has outlived its time."""
+    for one in (
+        Sealer(world.database.dsn, world.keyring.sign_history),
+        _schedule(world),
+    ):
+        await one.start()
+        stack.push_async_callback(one.stop)
 
 
 @asynccontextmanager
@@ -316,6 +329,17 @@ def _runs(world: World) -> Runs:
             vertex_timeout=float(settings.vertex_timeout_seconds),
         ),
     )
+
+
+def _talks(world: World, runs: Runs, flows: StoredFlows, hub: RunHub) -> Talks:
+    tools = Tools(
+        exposed=FlowViews(world.database.engine),
+        flows=flows,
+        runs=runs,
+        contents=world.contents,
+        hub=hub,
+    )
+    return Talks(tools, largest=world.settings.max_json_body_bytes)
 
 
 async def _first_start(world: World) -> FirstStart | None:

@@ -53,6 +53,7 @@ WORLD = (
     "api_keys",
     "key_uses",
     "variables",
+    "mcp_accesses",
     "messages",
     "sessions",
     "uploads",
@@ -60,7 +61,7 @@ WORLD = (
 )
 SERVING = (
     *("runs", "flows_to_run", "hub", "streams", "polls", "signals"),
-    "sockets",
+    *("sockets", "talks"),
 )
 """What handlers are given of the `World` and the `Application`, under these names."""
 

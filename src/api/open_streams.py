@@ -11,6 +11,7 @@ from litestar.middleware import ASGIMiddleware
 from litestar.types import ASGIApp, Message, Receive, Scope, Send
 
 from application.ports import Actor, Recorded
+from domain.project.events import McpAccessConfigured, ProjectDeleted
 from domain.user.events import (
     ApiKeyDisabled,
     ApiKeyRevoked,
@@ -179,6 +180,8 @@ def _ending(recorded: Recorded) -> Ending | None:
             return lambda actor: actor.credential == str(one)
         case PasswordChanged():  # signs people out; their keys stay
             return lambda actor: actor.user == recorded.stream and not actor.by_key
+        case McpAccessConfigured() | ProjectDeleted():
+            return lambda actor: actor.credential == f"mcp:{recorded.stream}"
         case UserDeactivated() | UserErased() | SuperuserRevoked():
             return lambda actor: actor.user == recorded.stream
         case _:

@@ -6,6 +6,8 @@ from litestar import Controller, Router
 from litestar.types import ControllerRouterHandler
 
 from api.front_end import FrontEndController
+from api.mcp.doors import McpController, McpProjectController
+from api.mcp.projects import McpSettingsController
 from api.page import OwnPageController, PageController
 from api.v1.api_keys import ApiKeyController
 from api.v1.build import BuildController
@@ -28,6 +30,8 @@ from api.v1.users import UserController
 from api.v1.variables import VariableController
 from api.v2.files import UserFileController
 
+MCP = (McpController, McpProjectController, McpSettingsController)
+
 V1 = (
     LoginController,
     UserController,
@@ -43,6 +47,7 @@ V1 = (
     ConfigController,
     ComponentController,
     StoreController,
+    *MCP,
     BuildController,
     RunController,
     RunsController,
@@ -56,6 +61,7 @@ MOUNTED: Final[dict[str, tuple[type[Controller], ...]]] = {
     "": (HealthController,),
     "/api/v1": V1,
     "/api/v2": (UserFileController,),
+    "/api": MCP,
 }
 """Controllers by the address they lie under, in the order of the reference."""
 

@@ -28,6 +28,9 @@ WATCH: Final = {"scope": ("read", "run")}
 ANY: Final = {"scope": get_args(Scope.__value__)}
 """A route's ``opt`` that says which scopes of an API key open it, any of them."""
 
+GUARDED_ITSELF: Final = {"guarded_itself": True}
+"""A route's ``opt`` that has a guard of its own find out who asks."""
+
 ANONYMOUS: Final = Actor(UUID(int=0))
 
 ACCESS: Final = "access_token_lf"
@@ -47,7 +50,12 @@ async def signed_in(connection: Connection, handler: BaseRouteHandler) -> None:
     """Find out who asks, or refuse."""
     if handler.opt.get("public"):
         connection.state.actor = ANONYMOUS
-        return
+    elif not handler.opt.get("guarded_itself"):
+        await admit(connection, handler)
+
+
+async def admit(connection: Connection, handler: BaseRouteHandler) -> None:
+    """Let in whoever has a credential of a user, good for what they ask."""
     sessions: Sessions = connection.app.state.sessions
     actor = await _actor(connection, sessions)
     only_with_scope(actor, *scopes_of(connection, handler))
@@ -115,16 +123,20 @@ def from_this_machine(connection: Connection) -> bool:
     ours to a browser; a proxy makes everybody look like a neighbour.
     """
     headers = connection.headers
-    try:
-        name = urlsplit(f"//{headers.get('host', '')}").hostname or ""
-    except ValueError:
-        return False
     return (
-        is_loopback(name)
+        names_this_machine(headers.get("host", ""))
         and is_loopback(address_of(connection))
         and same_origin(connection)
         and not {"forwarded", "x-forwarded-for", "x-real-ip"} & headers.keys()
     )
+
+
+def names_this_machine(host: str) -> bool:
+    """Tell whether a Host header names this machine, as nobody elsewhere can."""
+    try:
+        return is_loopback(urlsplit(f"//{host}").hostname or "")
+    except ValueError:
+        return False
 
 
 class CookieRules:

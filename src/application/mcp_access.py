@@ -1,7 +1,7 @@
 """Who may call a project's flows as tools, and which of them are tools at all."""
 
 import hmac
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from typing import Annotated, Any, Final, Literal
 from uuid import UUID
 
@@ -9,6 +9,7 @@ import msgspec
 from msgspec import UNSET, Meta, UnsetType
 
 from application.commands import Done, deciding_again
+from application.failures import Failures
 from application.names import Name
 from application.permissions import Permissions
 from application.ports import (
@@ -22,10 +23,10 @@ from application.ports import (
     StreamNotFoundError,
     Vault,
 )
-from application.sessions import Accounts, Failures
+from application.sessions import Accounts
 from domain.flow.flow import Flow
 from domain.flow.secrets import PLACEHOLDER
-from domain.kernel import DomainError
+from domain.kernel import Aggregate, DomainError
 from domain.project.events import McpAccess
 from domain.project.project import Project
 
@@ -77,7 +78,7 @@ class McpToolSettings(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class McpChange(msgspec.Struct, frozen=True, kw_only=True):
-    """What is to change; without ``auth_settings`` callers prove themselves as before."""
+    """What is to change; without ``auth_settings`` callers are checked as before."""
 
     settings: Annotated[list[McpToolSettings], Meta(max_length=MOST_FLOWS)]
     auth_settings: McpAuthSettings | UnsetType | None = UNSET
@@ -150,18 +151,19 @@ class McpAccesses:
 
         async def attempt() -> Done[int]:
             project = await self._store.load(Project, project_id)
-            before = project.mcp_access
+            before, held = project.mcp_access, project.secrets
             if change.auth_settings is not UNSET:
                 project.configure_mcp_access(
                     _access(change.auth_settings, before, sealed)
                 )
-            shown = [await self._expose(asked[one.resource]) for one in flows]
+            decided: list[Aggregate[Any]] = [project]
+            decided += [await self._expose(asked[one.resource]) for one in flows]
             saved = await self._store.save(
-                *(one for one in (project, *shown) if one.recorded),
+                *(one for one in decided if one.recorded),
                 cause=cause,
                 attached=Attached(
                     secrets=tuple(sealed.values()) if project.recorded else (),
-                    destroyed=_no_longer(before, project.mcp_access),
+                    destroyed=tuple(ref for ref in held if ref not in project.secrets),
                 ),
             )
             return Done(len(flows), saved.position)
@@ -188,7 +190,7 @@ class McpAccesses:
             return Caller(None, refused=shown)
         self._failures.forget(str(project_id), offered.address)
         account = await self._accounts.get(project.owner)
-        if account is None or not account.is_active:
+        if account is None or not account.active:
             return Caller(None)
         return Caller(Actor(project.owner, credential=f"mcp:{project_id}"))
 
@@ -197,7 +199,7 @@ class McpAccesses:
         self._failures.note(str(project_id), address)
 
     async def require_carried_out(self, project_id: UUID) -> None:
-        """Raise `UnsupportedMcpAccessError` where callers cannot be checked as asked."""
+        """Raise `UnsupportedMcpAccessError` where callers cannot be checked so."""
         access = (await self._store.load(Project, project_id)).mcp_access
         if access is not None and access.auth_type not in _CARRIED_OUT:
             raise UnsupportedMcpAccessError(access.auth_type)
@@ -247,11 +249,6 @@ class McpAccesses:
         }
 
 
-def secrets_of(projects: Sequence[Project]) -> tuple[UUID, ...]:
-    """Return what *projects* have in the vault for the callers of their tools."""
-    return tuple(ref for one in projects for ref in _refs(one.mcp_access))
-
-
 def _access(
     settings: McpAuthSettings | UnsetType | None,
     before: McpAccess | None,
@@ -274,15 +271,6 @@ def _access(
         },
         secrets=kept | {name: one.id for name, one in sealed.items()},
     )
-
-
-def _no_longer(before: McpAccess | None, after: McpAccess | None) -> tuple[UUID, ...]:
-    left = _refs(after)
-    return tuple(ref for ref in _refs(before) if ref not in left)
-
-
-def _refs(access: McpAccess | None) -> tuple[UUID, ...]:
-    return tuple(access.secrets.values()) if access else ()
 
 
 def _alike(given: str, known: str | None) -> bool:

@@ -16,7 +16,6 @@ from application.commands import (
     together,
 )
 from application.flows import Changes, Drafts, Flows, NewFlow
-from application.mcp_access import secrets_of
 from application.names import Name
 from application.permissions import Permissions, person
 from application.ports import (
@@ -287,7 +286,7 @@ class Projects:
         attached = Attached(
             released=tuple(project_claim(p.owner, p.name, p.id) for p in gone),
             disowned=tuple(p.id for p in gone),
-            destroyed=secrets_of(gone),
+            destroyed=tuple(ref for p in gone for ref in p.secrets),
         )
         return Changes(
             (*gone, *flows.aggregates),

@@ -263,8 +263,8 @@ class Tools:
 
     async def _said(self, flow: str, ended: Ended) -> Said:
         ref = ended.outputs or ended.failure
-        opened = None if ref is None else (await self._contents.open([ref.id])).get(
-            ref.id
+        opened = (
+            None if ref is None else (await self._contents.open([ref.id])).get(ref.id)
         )
         if ended.status == "succeeded":
             return Said(texts_of(msgspec.json.decode(opened)) if opened else [])
@@ -317,6 +317,8 @@ class Steps:
                     self._breaths = 0
                     self._words = f"{vertex} is built"
                     return self._step()
+            case _:
+                pass
         return None
 
     def breathe(self) -> Step:

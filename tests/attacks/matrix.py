@@ -27,6 +27,10 @@ OPEN: Final = {
     "GET /api/v1/flows/basic_examples": "our own examples, nobody's flows",
     "GET /api/v1/flows/public_flow/{}": "flows whose owners made them public",
     "POST /api/v1/users": "people sign up",
+    "HEAD /api/v1/mcp/sse": "says nothing; clients look before they listen",
+    "HEAD /api/v1/mcp/project/{}/sse": "says nothing, of whatever project",
+    "HEAD /api/mcp/sse": "the same at its second address",
+    "HEAD /api/mcp/project/{}/sse": "the same at its second address",
 }
 """What anybody may ask, and why; whatever else there is needs a credential."""
 
@@ -54,6 +58,7 @@ PLAIN: Final = {
     *("page", "search", "sender", "sender_name", "size", "skip", "stream"),
     *("folder", "return_content"),
     *("start_component_id", "stop_component_id", "session_id", "name", "path"),
+    "mcp_enabled",
     # Superusers alone may ask these, about anybody.
     *("actor", "at", "command", "correlation", "log", "since", "tag"),
     *("until", "version", "projection", "position"),
@@ -63,6 +68,8 @@ PLAIN: Final = {
 BODIES: Final[dict[str, Callable[[str], Any]]] = {
     "PATCH /api/v1/variables/{}": lambda one: {"id": one, "value": "y"},
     "PATCH /api/v1/flows/{}": lambda _: {"name": "taken over"},
+    "PATCH /api/v1/mcp/project/{}": lambda _: {"settings": [], "auth_settings": None},
+    "PATCH /api/mcp/project/{}": lambda _: {"settings": [], "auth_settings": None},
     "PATCH /api/v1/projects/{}": lambda _: {"name": "taken over"},
     "PATCH /api/v1/folders/{}": lambda _: {"name": "taken over"},
     "PATCH /api/v1/users/{}": lambda _: {"username": f"taken-{uuid4().hex}"},

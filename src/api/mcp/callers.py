@@ -11,11 +11,10 @@ from litestar.exceptions import HTTPException
 from litestar.handlers.base import BaseRouteHandler
 
 from api.problems import Refusal
-from api.security import KEY, Connection, address_of, admit
+from api.security import KEY, Connection, address_of, admit, names_this_machine
 from application.mcp_access import McpAccesses, Offered
 from application.permissions import Permissions
 from domain.kernel import DomainError
-from infrastructure.settings import is_loopback
 
 _BROWSER: Final = "sec-fetch-site"
 
@@ -51,7 +50,7 @@ class Callers:
             ours = True
         else:
             return
-        if not ours or not _is_this_machine(host):
+        if not ours or not names_this_machine(host):
             raise Refusal(403, "A page of this origin may not speak MCP")
 
     async def admit_to_project(
@@ -94,13 +93,6 @@ def _callers(connection: Connection) -> Callers:
     return callers
 
 
-def _is_this_machine(host: str) -> bool:
-    try:
-        return is_loopback(urlsplit(f"//{host}").hostname or "")
-    except ValueError:
-        return False
-
-
 def _project(connection: Connection) -> UUID | None:
     try:
         return UUID(str(connection.path_params["project_id"]))
@@ -121,8 +113,8 @@ def _offered(connection: Connection) -> Offered:
 
 def _basic(said: str) -> tuple[str, str] | None:
     try:
-        name, _, password = base64.b64decode(said, validate=True).decode().partition(
-            ":"
+        name, _, password = (
+            base64.b64decode(said, validate=True).decode().partition(":")
         )
     except (binascii.Error, UnicodeDecodeError):
         return None

@@ -11,12 +11,12 @@ import anyio
 import msgspec
 from litestar import Response
 from litestar.response.base import ASGIResponse
-from litestar.types import ASGIApp, Message, Receive, Scope, Send
 from mcp.server.auth.middleware.bearer_auth import AuthenticatedUser
 from mcp.server.auth.provider import AccessToken
 from mcp.server.lowlevel.server import Server
 from mcp.server.sse import SseServerTransport
 from mcp.server.streamable_http_manager import StreamableHTTPSessionManager
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from api.mcp.server import DESK, mcp_server
 from api.problems import RETRY_SOON, SERVER_ERROR, Refusal
@@ -150,7 +150,7 @@ class Talks:
         return Handed(app)
 
 
-def _known(scope: Scope, desk: Desk) -> Any:
+def _known(scope: Scope, desk: Desk) -> Scope:
     """Return *scope* with who asks, as the library and our handlers look for it."""
     who = str(person(desk.actor))
     token = AccessToken(token="", client_id=who, scopes=[], subject=who)
@@ -177,7 +177,7 @@ def _in_our_words(send: Send) -> Send:
             (b"content-type", b"application/json"),
             (b"content-length", str(len(body)).encode()),
         ]
-        await send(cast("Message", refused | {"headers": headers}))
+        await send(refused | {"headers": headers})
         await send({"type": "http.response.body", "body": body, "more_body": False})
 
     return said

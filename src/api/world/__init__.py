@@ -5,6 +5,7 @@ import msgspec
 from api.world.components import builtin_components
 from api.world.drawing import join_drawing
 from api.world.files import join_files
+from api.world.mcp import join_mcp
 from api.world.means import Means, ports_of
 from api.world.past import join_past
 from api.world.people import join_people
@@ -16,6 +17,7 @@ from application.events import Events
 from application.files import Files
 from application.flows import Flows, from_file
 from application.keys import Keys
+from application.mcp_access import McpAccesses
 from application.messages import Messages
 from application.permissions import Permissions
 from application.ports import (
@@ -31,6 +33,7 @@ from application.ports import (
 from application.ports.evidence import Evidence
 from application.projects import Projects
 from application.sessions import Sessions
+from application.standing import Standings
 from application.uploads import Uploads
 from application.users import Users
 from application.variables import Variables
@@ -76,6 +79,7 @@ class World(msgspec.Struct, frozen=True, kw_only=True):
     starters: tuple[dict[str, Json], ...]
     permissions: Permissions
     documents: Documents
+    mcp_accesses: McpAccesses
     messages: Messages
     served: Served
     files: Files
@@ -88,6 +92,7 @@ class World(msgspec.Struct, frozen=True, kw_only=True):
     key_uses: ApiKeyUses
     variables: Variables
     sessions: Sessions
+    standings: Standings
     evidence: Evidence
     uploads: Uploads
     upkeep: Upkeep
@@ -128,5 +133,6 @@ def wired(means: Means) -> World:
         **filing._asdict(),
         **drawing._asdict(),
         **people._asdict(),
+        **join_mcp(ports, people.standings)._asdict(),
         **join_past(means, keeping)._asdict(),
     )

@@ -23,6 +23,8 @@ from infrastructure.credentials import (
 )
 from infrastructure.event_store.heads import PostgresHeads
 from infrastructure.event_store.remains import PostgresEstate
+from infrastructure.postgres import Database
+from infrastructure.settings import Settings
 from infrastructure.tokens import Tokens
 from projections.upkeep import Upkeep
 
@@ -34,6 +36,7 @@ class People(NamedTuple):
     key_uses: ApiKeyUses
     variables: Variables
     sessions: Sessions
+    standings: Standings
 
 
 def join_people(
@@ -46,17 +49,17 @@ def join_people(
 ) -> People:
     settings, keyring, database = means.settings, means.keyring, means.database
     store, claims, ownership = ports.store, ports.claims, ports.ownership
-    lifetime = timedelta(seconds=settings.refresh_token_expire_seconds)
-    opened = KeptSessions(PostgresSessions(database, lifetime=lifetime))
+    opened = _opened(database, settings)
     passwords = Passwords(claims, ports.vault, PasswordHashing())
     api_keys = ApiKeys(
         store, claims=claims, ownership=ownership, digest=keyring.bearer_hash
     )
     key_uses = ApiKeyUses(database)
+    standings = Standings(store, PostgresHeads(database))
     sessions = Sessions(
         store,
         claims=claims,
-        accounts=Standings(store, PostgresHeads(database)),
+        accounts=standings,
         passwords=passwords,
         opened=opened,
         links=SignInLinks(database, keyring),
@@ -75,7 +78,12 @@ def join_people(
     )
     variables = Variables(store, ownership=ownership, vault=ports.vault)
     erasure = _erasure(means, read_tables, opened)
-    return People(users, erasure, api_keys, key_uses, variables, sessions)
+    return People(users, erasure, api_keys, key_uses, variables, sessions, standings)
+
+
+def _opened(database: Database, settings: Settings) -> KeptSessions:
+    lifetime = timedelta(seconds=settings.refresh_token_expire_seconds)
+    return KeptSessions(PostgresSessions(database, lifetime=lifetime))
 
 
 def _erasure(means: Means, read_tables: Upkeep, opened: KeptSessions) -> Erasure:

@@ -46,6 +46,11 @@ class Project(Aggregate[ProjectEvent]):
     def subject(self) -> UUID:
         return self.owner
 
+    @property
+    def secrets(self) -> tuple[UUID, ...]:
+        """What it has in the vault."""
+        return tuple(self.mcp_access.secrets.values()) if self.mcp_access else ()
+
     @classmethod
     def open(
         cls,

@@ -49,8 +49,9 @@ class Argument(msgspec.Struct, frozen=True, kw_only=True):
 
 def tool_name(words: str) -> str:
     """Return *words* in snake case, at most 30 letters, digits and underscores."""
-    plain = unicodedata.normalize("NFKD", words).encode("ascii", "ignore").decode()
-    snake = re.sub(r"[^a-z0-9]+", "_", plain.lower()).strip("_")
+    plain = unicodedata.normalize("NFKD", words.casefold())
+    ascii_only = plain.encode("ascii", "ignore").decode()
+    snake = re.sub(r"[^a-z0-9]+", "_", ascii_only).strip("_")
     if snake[:1].isdigit():
         snake = f"_{snake}"
     return snake[:LONGEST_NAME].rstrip("_") or _NAMELESS
@@ -66,7 +67,7 @@ def tool_names(each: Iterable[str]) -> list[str]:
         while name in taken:
             number += 1
             mark = f"_{number}"
-            name = first[: LONGEST_NAME - len(mark)] + mark
+            name = first[: LONGEST_NAME - len(mark)].rstrip("_") + mark
         taken.add(name)
         given.append(name)
     return given
@@ -97,7 +98,8 @@ def arguments_of(document: Json) -> list[Argument]:
                 name=name,
                 kind=before.kind if before else _kind(field),
                 description=before.description if before else _described(name, field),
-                required=bool(field.get("required")) or bool(before and before.required),
+                required=bool(field.get("required"))
+                or bool(before and before.required),
                 vertices=(*(before.vertices if before else ()), vertex.id),
             )
     return list(found.values())

@@ -1,0 +1,217 @@
+"""Flows as tools: what MCP's own client hears, over both of its transports."""
+
+import asyncio
+from typing import Any
+from uuid import uuid4
+
+import httpx2
+import pytest
+from mcp import Client, MCPError
+from mcp.client.streamable_http import streamable_http_client
+from mcp_types import PaginatedRequestParams
+
+from api.composition import Application
+from tests.api.conftest import Person
+from tests.api.mcp_clients import (
+    Talk,
+    bearing,
+    over_http,
+    over_sse,
+    project_of,
+    texts,
+    tool_in,
+)
+from tests.attacks.flows import asking, saved
+
+
+@pytest.fixture(params=[over_sse, over_http], ids=["sse", "streamable"])
+def talk(request: pytest.FixtureRequest) -> Talk:
+    """Either transport."""
+    found: Talk = request.param
+    return found
+
+
+async def test_a_flow_is_a_tool_that_says_what_the_flow_says(
+    address: str, ada: Person, talk: Talk
+) -> None:
+    project = await project_of(ada)
+    await tool_in(ada, project, action_name="Say It!", description="It says it.")
+
+    async with talk(address, f"/project/{project}", **bearing(ada)) as session:
+        listed = await session.list_tools()
+        said = await session.call_tool("say_it", {"input_value": "hello"})
+
+    [tool] = listed.tools
+    assert (tool.name, tool.description) == ("say_it", "It says it.")
+    assert tool.input_schema == {
+        "type": "object",
+        "properties": {
+            "input_value": {"type": "string", "description": "What the user says."}
+        },
+        "required": [],
+    }
+    assert not said.is_error
+    assert texts(said) == ["<hello>"]
+
+
+async def test_only_flows_that_are_tools_are_listed_those_of_one_project_by_its_door(
+    address: str, ada: Person, talk: Talk
+) -> None:
+    project, other = await project_of(ada), await project_of(ada)
+    await tool_in(ada, project, action_name="inside")
+    await tool_in(ada, other, action_name="outside")
+    await saved(ada, {}, name="no tool", folder_id=project)
+
+    async with talk(address, f"/project/{project}", **bearing(ada)) as session:
+        within = await session.list_tools()
+        with pytest.raises(MCPError, match="no tool of this name"):
+            await session.call_tool("outside", {})
+    async with talk(address, **bearing(ada)) as session:
+        everywhere = await session.list_tools()
+
+    assert [tool.name for tool in within.tools] == ["inside"]
+    assert {"inside", "outside"} <= {tool.name for tool in everywhere.tools}
+
+
+async def test_flows_of_one_name_are_told_apart_by_a_number(
+    address: str, ada: Person
+) -> None:
+    project = await project_of(ada)
+    for _ in range(3):
+        await tool_in(ada, project, action_name="Zwölf Größen & einige Wörter mehr")
+
+    async with over_http(address, f"/project/{project}", **bearing(ada)) as session:
+        names = [tool.name for tool in (await session.list_tools()).tools]
+
+    assert names == [
+        "zwolf_grossen_einige_worter_me",
+        "zwolf_grossen_einige_worter_1",
+        "zwolf_grossen_einige_worter_2",
+    ]
+
+
+async def test_a_tool_that_is_called_wrongly_says_why(
+    address: str, ada: Person, talk: Talk
+) -> None:
+    project, name = await project_of(ada), f"wrong {uuid4()}"
+    await tool_in(ada, project, name=name, action_name="say")
+
+    async with talk(address, f"/project/{project}", **bearing(ada)) as session:
+        unknown = await session.call_tool("say", {"input": "hello"})
+        mistyped = await session.call_tool("say", {"input_value": {"value": "x"}})
+        nameless = await session.call_tool("say", {"session_id": "a\nb"})
+
+    begins = f"Error Executing the {name} tool. Error: "
+    for answer, why in (
+        (unknown, "input is unknown; it takes input_value"),
+        (mistyped, "input_value must be of type string"),
+        (nameless, "session_id"),
+    ):
+        assert answer.is_error
+        [said] = texts(answer)
+        assert said.startswith(begins)
+        assert why in said
+
+
+async def test_a_run_that_fails_is_an_answer_that_says_so(
+    address: str, ada: Person, talk: Talk
+) -> None:
+    project, name = await project_of(ada), f"broken {uuid4()}"
+    broken = asking(api_key="sk-none", model_name="no-such-model", provider="Nobody")
+    await tool_in(ada, project, name=name, data=broken, action_name="broken")
+
+    async with talk(address, f"/project/{project}", **bearing(ada)) as session:
+        answer = await session.call_tool("broken", {"input_value": "hello"})
+
+    assert answer.is_error
+    assert texts(answer)[0].startswith(f"Error Executing the {name} tool. Error: ")
+
+
+async def test_a_call_is_a_run_in_a_session_of_its_own_or_in_the_one_named(
+    address: str, ada: Person
+) -> None:
+    project, named = await project_of(ada), f"s-{uuid4()}"
+    flow = await tool_in(ada, project, action_name="say")
+
+    async with over_http(address, f"/project/{project}", **bearing(ada)) as session:
+        for asked in ({}, {}, {"session_id": named}):
+            await session.call_tool("say", {"input_value": "hello", **asked})
+    runs = (await ada.get(f"/api/v1/runs?flow_id={flow}")).json()["items"]
+    messages = await ada.get(f"/api/v1/monitor/messages?flow_id={flow}")
+
+    assert [run["trigger"] for run in runs] == ["mcp"] * 3
+    sessions = {message["session_id"] for message in messages.json()}
+    assert named in sessions
+    assert len(sessions) == 3
+    assert flow not in sessions
+
+
+async def test_who_asks_for_it_hears_how_far_the_run_has_come(
+    address: str, ada: Person, talk: Talk
+) -> None:
+    project = await project_of(ada)
+    await tool_in(ada, project, action_name="say")
+    heard: list[tuple[float, float | None, str | None]] = []
+
+    async def hear(progress: float, total: float | None, message: str | None) -> None:
+        heard.append((progress, total, message))
+
+    async with talk(address, f"/project/{project}", **bearing(ada)) as session:
+        said = await session.call_tool(
+            "say", {"input_value": "hello"}, progress_callback=hear
+        )
+
+    assert texts(said) == ["<hello>"]
+    assert heard
+    assert [one[0] for one in heard] == sorted({one[0] for one in heard})
+    assert {one[1] for one in heard} == {3.0}
+
+
+async def test_todays_client_needs_no_handshake(address: str, ada: Person) -> None:
+    project = await project_of(ada)
+    await tool_in(ada, project, action_name="say")
+    url = f"{address}/api/v1/mcp/project/{project}/streamable"
+
+    async with (
+        asyncio.timeout(20),
+        httpx2.AsyncClient(headers=bearing(ada), timeout=30) as http,
+        Client(streamable_http_client(url, http_client=http)) as client,
+    ):
+        listed = await client.list_tools()
+        said = await client.call_tool("say", {"input_value": "hello"})
+
+    assert [tool.name for tool in listed.tools] == ["say"]
+    assert texts(said) == ["<hello>"]
+
+
+async def test_the_tools_of_more_than_a_page_come_in_pages(
+    address: str, join: Any
+) -> None:
+    many = await join("many")
+    project = await project_of(many)
+    flows = [
+        {"name": f"f{n}", "data": {}, "mcp_enabled": True, "folder_id": project}
+        for n in range(103)
+    ]
+    answer = await many.post("/api/v1/flows/batch/", json={"flows": flows})
+    assert answer.status_code == 201, answer.text
+
+    async with over_http(address, f"/project/{project}", **bearing(many)) as session:
+        first = await session.list_tools()
+        rest = await session.list_tools(
+            params=PaginatedRequestParams(cursor=first.next_cursor)
+        )
+
+    assert len(first.tools) == 100
+    assert [tool.name for tool in rest.tools] == ["f100", "f101", "f102"]
+    assert rest.next_cursor is None
+
+
+async def test_no_stream_is_left_behind(
+    application: Application, address: str, ada: Person
+) -> None:
+    async with over_sse(address, **bearing(ada)):
+        assert application.talks.going_on >= 1
+    async with asyncio.timeout(5):
+        while application.talks.going_on:
+            await asyncio.sleep(0.01)
