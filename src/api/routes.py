@@ -8,6 +8,9 @@ from litestar.types import ControllerRouterHandler
 from api.front_end import FrontEndController
 from api.mcp.doors import McpController, McpProjectController
 from api.mcp.projects import McpSettingsController
+from api.openai.completions import CompletionController
+from api.openai.models import ModelController
+from api.openai.responses import LangBuilderResponseController, ResponseController
 from api.page import OwnPageController, PageController
 from api.v1.api_keys import ApiKeyController
 from api.v1.build import BuildController
@@ -52,6 +55,7 @@ V1 = (
     RunController,
     RunsController,
     ChatSocketController,
+    LangBuilderResponseController,
     EventController,
     ProjectionController,
     ErasureController,
@@ -62,6 +66,7 @@ MOUNTED: Final[dict[str, tuple[type[Controller], ...]]] = {
     "/api/v1": V1,
     "/api/v2": (UserFileController,),
     "/api": MCP,
+    "/v1": (ModelController, CompletionController, ResponseController),
 }
 """Controllers by the address they lie under, in the order of the reference."""
 

@@ -98,7 +98,7 @@ class RunStreams:
         """Yield server-sent events: ids are versions, with a comment as heartbeat."""
         yield b"retry: 1000\n\n"
         async with aclosing(self._merged(run, after=after)) as merged:
-            async for item in _with_heartbeat(merged):
+            async for item in with_heartbeat(merged):
                 if item is None:
                     yield b": still here\n\n"
                 elif isinstance(item, Recorded):
@@ -261,7 +261,7 @@ def line(frame: Frame) -> bytes:
     return msgspec.json.encode({"event": event, "data": data}) + NEW_LINES
 
 
-async def _with_heartbeat[T](items: AsyncGenerator[T]) -> AsyncGenerator[T | None]:
+async def with_heartbeat[T](items: AsyncGenerator[T]) -> AsyncGenerator[T | None]:
     """Yield *items*, and ``None`` whenever none has come for a while."""
     coming: asyncio.Task[T] | None = None
     try:

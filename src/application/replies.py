@@ -88,13 +88,15 @@ class Replies:
         alone: bool = False,
         tweaks: dict[str, Any] | None = None,
         stream: bool = False,
+        echo: dict[str, Any] | None = None,
     ) -> Requested:
         """
         Let *flow* answer *text* in *session* (else the flow's own).
 
         *told* was said before and becomes no message; with *alone* it is all that was
         said before, whatever the session holds. *stream* has models speak token by
-        token. Raise what `Runs.request` raises.
+        token; *echo* is kept for whoever tells of the run later. Raise what
+        `Runs.request` raises.
         """
         asked = Asked(
             input_value=text,
@@ -104,6 +106,7 @@ class Replies:
             alone=alone,
             tweaks=tweaks or {},
             stream=stream,
+            echo=echo or {},
             whole_run=True,
         )
         return await self._runs.request(flow, asked, trigger=trigger, cause=cause)

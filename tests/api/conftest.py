@@ -4,6 +4,7 @@ import asyncio
 import socket
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
+from dataclasses import fields
 from itertools import pairwise
 from pathlib import Path
 from typing import Any
@@ -18,6 +19,7 @@ from api.cli_run import KEEP_ALIVE
 from api.composition import Application, compose
 from api.sockets import SERVED, keep_quiet
 from infrastructure.settings import load
+from tests.fake_openai import FakeModels
 from tests.servers import Databases
 
 PASSWORD = "correct horse battery"
@@ -34,9 +36,27 @@ class Person(httpx.AsyncClient):
 
 
 @pytest.fixture(scope="session")
+async def model_server() -> AsyncIterator[FakeModels]:
+    """The server whose models flows ask."""
+    async with FakeModels() as fake:
+        yield fake
+
+
+@pytest.fixture
+def models(model_server: FakeModels) -> FakeModels:
+    """The models, behaving as if nobody had asked them yet."""
+    for knob in fields(FakeModels):
+        if knob.name not in ("calls", "port"):
+            setattr(model_server, knob.name, knob.default)
+    model_server.calls.clear()
+    return model_server
+
+
+@pytest.fixture(scope="session")
 async def application(
     postgres: Databases,
     migrated_template: str,
+    model_server: FakeModels,
     tmp_path_factory: pytest.TempPathFactory,
 ) -> AsyncIterator[Application]:
     """The application, wired as in earnest."""
@@ -50,6 +70,7 @@ async def application(
             "LANGBUILDER_SUPERUSER_PASSWORD": PASSWORD,
             "LANGBUILDER_NEW_USER_IS_ACTIVE": "true",
             "LANGBUILDER_STORE_ENVIRONMENT_VARIABLES": "false",
+            "LANGBUILDER_OPENAI_BASE_URL": model_server.openai_url,
             "LANGBUILDER_MAX_JSON_BODY_BYTES": str(4 * 1024 * 1024),
         },
         env_file=None,

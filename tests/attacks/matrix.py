@@ -49,6 +49,8 @@ BELONGINGS: Final = {
     "message_id": "message",
     "session": "session",
     "stream_id": "flow",
+    "model": "flow",
+    "response_id": "run",
 }
 """Which field of ``Belongings`` each parameter that names something stands for."""
 

@@ -131,7 +131,7 @@ async def tried(
         why = ""
         if answer.status_code not in expected(door):
             why = f"expected {expected(door)}: {answer.text[:120]}"
-        elif answer.status_code >= 400 and set(answer.json()) != {"detail"}:
+        elif answer.status_code >= 400 and set(answer.json()) - {"error"} != {"detail"}:
             why = f"not of the shape of a refusal: {answer.text[:120]}"
         elif shown := list(forbidden_words(answer.text)):
             why = f"shows {shown}"

@@ -32,6 +32,8 @@ class Asked(msgspec.Struct, frozen=True, kw_only=True):
     """What was said before and is kept by whoever asks, in order."""
     alone: bool = False
     """Whether *told* is all that was said before, whatever the session holds."""
+    echo: dict[str, Any] = msgspec.field(default_factory=dict)
+    """What the door by which it came repeats of the request in its answers."""
     payload: str | None = None
     """The body of a webhook call, for every vertex that takes one."""
     files: tuple[str, ...] = ()

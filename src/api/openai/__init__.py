@@ -1,0 +1,1 @@
+"""What clients of OpenAI's protocol are answered: flows are their models."""
