@@ -12,6 +12,7 @@ import msgspec
 from litestar import Response
 from litestar.datastructures import UploadFile
 
+from api.icons import with_emoji
 from api.problems import Refusal
 from application.flows import NewFlow, from_file
 from application.names import Name
@@ -51,7 +52,7 @@ def flows_in(content: Json) -> list[NewFlow]:
         raise Refusal(422, "The file holds no flow")
     if len(flows) > MOST_FLOWS:
         raise Refusal(422, f"A file may hold {MOST_FLOWS} flows")
-    return [from_file(flow) for flow in flows]
+    return [with_emoji(from_file(flow)) for flow in flows]
 
 
 def project_in(content: Json) -> ProjectFile:

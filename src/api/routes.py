@@ -27,6 +27,7 @@ from api.v1.projections import ProjectionController
 from api.v1.projects import FolderController, ProjectController
 from api.v1.run import RunController
 from api.v1.runs import RunsController
+from api.v1.starter_projects import StarterController
 from api.v1.store import StoreController
 from api.v1.system import ConfigController, HealthController
 from api.v1.users import UserController
@@ -42,6 +43,7 @@ V1 = (
     ProjectController,
     FolderController,
     FlowController,
+    StarterController,
     FileController,
     ProfilePictureController,
     UploadController,

@@ -16,6 +16,7 @@ from application.commands import (
     together,
 )
 from application.documents import Accepted, Documents
+from application.flow_names import in_use, take_endpoint, take_name
 from application.messages import Messages
 from application.names import Name
 from application.permissions import NotFoundError, Permissions, person
@@ -36,7 +37,6 @@ from application.ports import (
 from application.repeats import once
 from domain.flow import secrets
 from domain.flow.flow import Flow
-from domain.flow.names import next_endpoint, next_name
 from domain.kernel import Aggregate, DomainError, Json
 
 NAMING_TRIES: Final = 8
@@ -192,11 +192,13 @@ class Flows:
         flows: list[Flow] = []
         attached: list[Attached] = []
         taken_in: list[Accepted] = []
-        names: set[str] = set()
-        endpoints: set[str] = set()
+        claims = self._claims
+        names = await in_use(claims, "flow-name", owner, like=[n.name for n in news])
+        asked = [new.endpoint_name for new in news]
+        endpoints = await in_use(claims, "endpoint", owner, like=asked)
         for new, project in zip(news, projects, strict=True):
-            name = await self._free_name(owner, new.name, names)
-            endpoint = await self._free_endpoint(owner, new.endpoint_name, endpoints)
+            name = take_name(new.name, names)
+            endpoint = take_endpoint(new.endpoint_name, endpoints)
             accepted = await self._documents.accept(
                 new.data, previous=None, owner=owner
             )
@@ -212,13 +214,7 @@ class Flows:
             )
             flows.append(flow)
             taken_in.append(accepted)
-            attached.append(
-                Attached(
-                    claims=claims_of(flow),
-                    owned=(Owned(flow.id, "flow", owner, project),),
-                    secrets=accepted.sealed,
-                )
-            )
+            attached.append(_attached(flow, accepted))
         return Drafts(tuple(flows), together(*attached), tuple(taken_in))
 
     async def draw(self, drafts: Drafts) -> None:
@@ -300,26 +296,6 @@ class Flows:
         saved = await self._store.save(cause=cause, anywhere=(flow,))
         return Done(None, saved.position)
 
-    async def _free_name(self, owner: UUID, name: str, also: set[str]) -> str:
-        prefix = f"{owner}/"
-        claims = await self._claims.taken("flow-name", prefix + name)
-        names = {claim.key.removeprefix(prefix) for claim in claims}
-        free = next_name(name, names | also)
-        also.add(free)
-        return free
-
-    async def _free_endpoint(
-        self, owner: UUID, endpoint: str | None, also: set[str]
-    ) -> str | None:
-        if not endpoint:
-            return None
-        prefix = f"{owner}/"
-        claims = await self._claims.taken("endpoint", prefix + endpoint)
-        names = {claim.key.removeprefix(prefix) for claim in claims}
-        free = next_endpoint(endpoint, names | also)
-        also.add(free)
-        return free
-
 
 def begun(
     flow_id: UUID,
@@ -359,6 +335,14 @@ def begun(
         **settings,
         source_id=new.source_id,
         last_tested_version=new.last_tested_version,
+    )
+
+
+def _attached(flow: Flow, accepted: Accepted) -> Attached:
+    return Attached(
+        claims=claims_of(flow),
+        owned=(Owned(flow.id, "flow", flow.owner, flow.project),),
+        secrets=accepted.sealed,
     )
 
 

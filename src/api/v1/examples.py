@@ -13,8 +13,9 @@ from domain.kernel import Json
 
 
 class Examples(msgspec.Struct, frozen=True, kw_only=True):
-    """The examples as front ends read them: whole (as JSON), and their heads."""
+    """The examples as front ends read them: whole (also as JSON), and their heads."""
 
+    flows: tuple[FlowRead, ...]
     listed: bytes
     heads: tuple[FlowHead, ...]
 
@@ -22,8 +23,9 @@ class Examples(msgspec.Struct, frozen=True, kw_only=True):
     def of(cls, starters: Sequence[dict[str, Json]]) -> Self:
         """Return *starters* as flows without an owner."""
         now = datetime.now(UTC).isoformat(timespec="seconds")
-        flows = [_example(starter, now) for starter in starters]
+        flows = tuple(_example(starter, now) for starter in starters)
         return cls(
+            flows=flows,
             listed=msgspec.json.encode(flows),
             heads=tuple(_head(flow) for flow in flows),
         )

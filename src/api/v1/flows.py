@@ -1,6 +1,7 @@
 """Flows: drawn, saved, listed, uploaded and downloaded."""
 
 import asyncio
+from collections.abc import Sequence
 from typing import Annotated, Any
 from uuid import UUID
 
@@ -10,6 +11,7 @@ from litestar.params import FromPath, FromQuery, MultipartBody, RequestBody
 
 from api.archives import MOST_FLOWS, flows_in, uploaded_json, zipped
 from api.given import Given
+from api.icons import with_emoji
 from api.problems import Refusal
 from api.requests import Answers, bounded_page, expected_version, page_of
 from api.security import PUBLIC, READ
@@ -30,9 +32,12 @@ from application.flows import Flows, NewFlow
 from application.permissions import NotFoundError, owns, person
 from application.ports import Actor, Cause
 from application.projects import Projects
-from projections.flows.views import FlowHeader, FlowViews
+from projections.flows.views import FlowHeader, FlowRow, FlowViews
 
 AnyRequest = Request[Any, Any, Any]
+
+
+type Several = Annotated[list[UUID], msgspec.Meta(max_length=MOST_FLOWS)]
 
 
 class Batch(msgspec.Struct, frozen=True, kw_only=True):
@@ -62,7 +67,8 @@ class FlowController(Controller):
     ) -> Response[FlowRead]:
         """Create a flow under the name asked for, or the next one free."""
         home = await projects.home(actor, data.folder_id, cause=cause)
-        done = await flows.create(actor, [data], projects=[home], cause=cause)
+        new = with_emoji(data)
+        done = await flows.create(actor, [new], projects=[home], cause=cause)
         await answers.settle(done.position)
         [flow] = done.result
         served.note(actor, flow.id, flow.version)
@@ -81,10 +87,13 @@ class FlowController(Controller):
         answers: Given[Answers],
     ) -> list[FlowRead]:
         """Create several flows, all or none."""
-        homes = [
-            await projects.home(actor, new.folder_id, cause=cause) for new in data.flows
-        ]
-        done = await flows.create(actor, data.flows, projects=homes, cause=cause)
+        news = list(map(with_emoji, data.flows))
+        homes = {
+            wanted: await projects.home(actor, wanted, cause=cause)
+            for wanted in {new.folder_id for new in news}
+        }
+        places = [homes[new.folder_id] for new in news]
+        done = await flows.create(actor, news, projects=places, cause=cause)
         await answers.settle(done.position)
         return await decided(done.result, documents)
 
@@ -126,6 +135,7 @@ class FlowController(Controller):
         header_flows: FromQuery[bool] = False,
         components_only: FromQuery[bool] = False,
         remove_example_flows: FromQuery[bool] = False,
+        search: FromQuery[str] = "",
         page: FromQuery[int] = 1,
         size: FromQuery[int] = 50,
     ) -> Response[bytes]:
@@ -136,7 +146,7 @@ class FlowController(Controller):
             page, size = bounded_page(page, size)
             project = folder_id or await projects.first_of(owner)
             rows, total = await flow_views.page(
-                owner, project, page=page, size=size, is_component=only
+                owner, project, page=page, size=size, search=search, is_component=only
             )
             items = await shown(rows, documents)
             part = page_of(items, total=total, page=page, size=size)
@@ -148,6 +158,14 @@ class FlowController(Controller):
             return await gzipped(request, [*map(_head, headers), *shared])
         rows = await flow_views.of_owner(owner, components_only=only)
         return await gzipped(request, await shown(rows, documents))
+
+    @get("/headers")
+    async def heads(
+        self, *, request: AnyRequest, actor: Given[Actor], flow_views: Given[FlowViews]
+    ) -> Response[bytes]:
+        """List one's flows without their documents."""
+        headers = await flow_views.headers(person(actor))
+        return await gzipped(request, list(map(_head, headers)))
 
     @get("/basic_examples", opt=PUBLIC)
     async def basic_examples(
@@ -234,7 +252,7 @@ class FlowController(Controller):
     async def delete_many(
         self,
         *,
-        data: RequestBody[list[UUID]],
+        data: RequestBody[Several],
         actor: Given[Actor],
         flows: Given[Flows],
         cause: Given[Cause],
@@ -249,7 +267,7 @@ class FlowController(Controller):
     async def download(
         self,
         *,
-        data: RequestBody[list[UUID]],
+        data: RequestBody[Several],
         actor: Given[Actor],
         flow_views: Given[FlowViews],
         documents: Given[Documents],
@@ -257,13 +275,28 @@ class FlowController(Controller):
         """Hand out flows as files, without their secrets."""
         rows = {row.id: row for row in await flow_views.many(data)}
         mine = [rows[i] for i in dict.fromkeys(data) if i in rows]
-        mine = [row for row in mine if owns(actor, row.owner)]
-        if not mine:
-            raise Refusal(404, "No flows found.")
-        files = await exported(mine, documents)
-        if len(files) == 1:
-            return Response(files[0])
-        return await asyncio.to_thread(zipped, files, name="langbuilder")
+        return await _files([r for r in mine if owns(actor, r.owner)], documents)
+
+    @get("/download")
+    async def download_all(
+        self,
+        *,
+        actor: Given[Actor],
+        flow_views: Given[FlowViews],
+        documents: Given[Documents],
+    ) -> Response[Any]:
+        """Hand out all of one's flows as files; of very many the last edited."""
+        rows, _ = await flow_views.page(person(actor), size=MOST_FLOWS)
+        return await _files(rows, documents)
+
+
+async def _files(rows: Sequence[FlowRow], documents: Documents) -> Response[Any]:
+    if not rows:
+        raise Refusal(404, "No flows found.")
+    files = await exported(rows, documents)
+    if len(files) == 1:
+        return Response(files[0])
+    return await asyncio.to_thread(zipped, files, name="langbuilder")
 
 
 def with_etag(flow: FlowRead, version: int) -> Response[FlowRead]:

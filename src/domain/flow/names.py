@@ -31,7 +31,7 @@ def check_endpoint(name: str) -> None:
 
 
 def _next(name: str, taken: Iterable[str], *, form: str, made: str) -> str:
-    names = set(taken)
+    names = taken if isinstance(taken, set) else set(taken)
     if name not in names:
         return name
     numbered = re.compile(form)
