@@ -47,8 +47,8 @@ HTTP_INTRODUCED = """\
 The wire format is LangBuilder's. Send `Authorization: Bearer <token>` or `x-api-key:
 <key>`; both are accepted everywhere. Somebody else's things answer 404, as if they were
 not there. Each path works with and without a slash at its end. The running server
-describes itself in full, to who is signed in, at `/openapi/openapi.json`; what is
-marked `WS` is a WebSocket, which that document has no words for.
+describes itself in full at `/docs`, in OpenAPI 3.1 at `/openapi.json`; what is marked
+`WS` is a WebSocket, which that document has no words for.
 
 | Header | Means |
 |---|---|

@@ -5,13 +5,12 @@ from typing import Any
 from litestar import Litestar, Request
 from litestar.config.cors import CORSConfig
 from litestar.datastructures import State
-from litestar.openapi import OpenAPIConfig
-from litestar.openapi.plugins import JsonRenderPlugin
 
 from api.composition import Application
 from api.dependencies import dependencies_of
 from api.mcp.callers import Callers
 from api.open_streams import EndingStreams
+from api.openapi import document as openapi
 from api.problems import HANDLERS
 from api.requests import (
     AnswerHeaders,
@@ -34,12 +33,7 @@ def create_app(application: Application) -> Litestar:
         middleware=[AnswerHeaders(), EndingStreams(application.open_streams)],
         request_max_body_size=settings.max_json_body_bytes,
         cors_config=_cors(settings),
-        openapi_config=OpenAPIConfig(
-            title="LangBuilder, event-sourced",
-            version="1",
-            path="/openapi",
-            render_plugins=[JsonRenderPlugin(path="/openapi.json")],
-        ),
+        openapi_config=openapi.config(),
         state=State(
             {
                 "sessions": application.world.sessions,
@@ -49,6 +43,7 @@ def create_app(application: Application) -> Litestar:
                     application.world.permissions,
                     origins=settings.cors_origins,
                 ),
+                "show_docs": settings.show_docs,
             }
         ),
         logging_config=None,

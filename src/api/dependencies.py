@@ -114,6 +114,7 @@ def _words(world: World) -> dict[str, object]:
         "front_end": _front_end(settings),
         "facts": _facts(settings),
         "auto_login": settings.auto_login,
+        "show_docs": settings.show_docs,
         "new_user_is_active": settings.new_user_is_active,
         "max_json": settings.max_json_body_bytes,
         "largest_file": settings.max_file_size_upload * MEGABYTE,

@@ -11,6 +11,7 @@ from api.mcp.projects import McpSettingsController
 from api.openai.completions import CompletionController
 from api.openai.models import ModelController
 from api.openai.responses import LangBuilderResponseController, ResponseController
+from api.openapi.pages import DocsController
 from api.page import OwnPageController, PageController
 from api.v1.api_keys import ApiKeyController
 from api.v1.build import BuildController
@@ -80,4 +81,4 @@ def routes(*, front_end: bool = False) -> list[ControllerRouterHandler]:
         Router(path or "/", route_handlers=controllers)
         for path, controllers in MOUNTED.items()
     ]
-    return [PageController, index, *routers]
+    return [PageController, index, DocsController, *routers]

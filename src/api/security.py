@@ -46,6 +46,11 @@ _COOKIE_ROUTES = re.compile(
 _SAFE = frozenset({"GET", "HEAD"})
 
 
+def by_cookie(path: str) -> bool:
+    """Tell whether the cookie of a sign-in is accepted at *path*."""
+    return _COOKIE_ROUTES.fullmatch(path) is not None
+
+
 async def signed_in(connection: Connection, handler: BaseRouteHandler) -> None:
     """Find out who asks, or refuse."""
     if handler.opt.get("public"):
@@ -86,7 +91,7 @@ async def _actor(connection: Connection, sessions: Sessions) -> Actor:
     if key:
         return await sessions.key(key)
     cookie = connection.cookies.get(ACCESS)
-    if cookie and _COOKIE_ROUTES.fullmatch(connection.url.path):
+    if cookie and by_cookie(connection.url.path):
         if not same_origin(connection):
             raise Refusal(403, "This page may not use the cookie")
         return await sessions.bearer(cookie)

@@ -70,6 +70,10 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
             "txt,md,csv,json,pdf,png,jpg",
         ),
     ] = ()
+    show_docs: Annotated[
+        bool,
+        says("Show the API's description at `/docs` and `/openapi.json`, to anybody."),
+    ] = True
     log_level: Annotated[
         Literal["debug", "info", "warning", "error"],
         says("How much is logged: debug, info, warning or error."),

@@ -24,7 +24,7 @@ class Door(NamedTuple):
     asked: tuple[str, ...]
     open_to_all: bool
     for_superusers: bool
-    scope: str
+    scopes: frozenset[str]
     sends: str | None
     example: Any
 
@@ -80,14 +80,19 @@ def _door(
         path=plain(route.path_format),
         names=tuple(route.path_parameters),
         asked=tuple(
-            p["name"] for p in operation.get("parameters", []) if p["in"] == "query"
+            p["name"] for p in operation.get("parameters", []) if p.get("in") == "query"
         ),
         open_to_all=bool(handler.opt.get("public")),
         for_superusers=superuser in handler.resolve_guards(),
-        scope=handler.opt.get("scope", "read" if method == "get" else "write"),
+        scopes=_scopes(handler, method),
         sends=sends,
         example=None if sends is None else _example(content[sends]),
     )
+
+
+def _scopes(handler: BaseRouteHandler, method: str) -> frozenset[str]:
+    said = handler.opt.get("scope", "read" if method in {"get", "head"} else "write")
+    return frozenset({said} if isinstance(said, str) else said)
 
 
 def _example(media: dict[str, Any]) -> Any:

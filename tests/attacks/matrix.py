@@ -7,6 +7,12 @@ from uuid import uuid4
 OPEN: Final = {
     "GET /": "the page at which people sign in",
     "GET /page/{}": "its scripts, style and icon",
+    "GET /docs": "the page that describes the API; our code is open, too",
+    "GET /docs/{}": "its scripts and style",
+    "GET /openapi.json": "what it shows",
+    "GET /openapi": "Litestar's own address of it, which says 404",
+    "GET /openapi/{}": "as above",
+    "GET /openapi/openapi.json": "what it shows",
     "GET /health": "load balancers ask it, and know nobody's key",
     "GET /health_check": "the front end polls it before anybody has signed in",
     "GET /livez": "who starts processes anew asks it",
@@ -54,18 +60,51 @@ BELONGINGS: Final = {
 }
 """Which field of ``Belongings`` each parameter that names something stands for."""
 
+# One a line, so that two people who add one do not meet.
 PLAIN: Final = {
-    *("after", "components_only", "event_delivery", "get_all", "header_flows"),
-    *("is_component", "is_flow", "limit", "new_session_id", "offset", "order_by"),
-    *("page", "search", "sender", "sender_name", "size", "skip", "stream"),
-    *("folder", "return_content"),
-    *("start_component_id", "stop_component_id", "session_id", "name", "path"),
+    "actor",
+    "after",
+    "at",
+    "command",
+    "components_only",
+    "correlation",
+    "event_delivery",
+    "folder",
+    "get_all",
+    "header_flows",
+    "is_component",
+    "is_flow",
+    "limit",
+    "log",
     "mcp_enabled",
-    # Superusers alone may ask these, about anybody.
-    *("actor", "at", "command", "correlation", "log", "since", "tag"),
-    *("until", "version", "projection", "position"),
+    "name",
+    "new_session_id",
+    "offset",
+    "order_by",
+    "page",
+    "path",
+    "position",
+    "projection",
+    "remove_example_flows",
+    "return_content",
+    "search",
+    "sender",
+    "sender_name",
+    "session_id",
+    "since",
+    "size",
+    "skip",
+    "start_component_id",
+    "stop_component_id",
+    "stream",
+    "tag",
+    "until",
+    "version",
 }
-"""Parameters that name nobody's belongings, or only within what is one's own."""
+"""
+Parameters that name nobody's belongings, or only within what is one's own; or that
+superusers alone may ask, about anybody.
+"""
 
 BODIES: Final[dict[str, Callable[[str], Any]]] = {
     "PATCH /api/v1/variables/{}": lambda one: {"id": one, "value": "y"},

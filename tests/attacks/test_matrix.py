@@ -1,8 +1,10 @@
 """Every route against everybody who may not: refused, soundly, and nothing happens."""
 
+import asyncio
 from collections.abc import AsyncIterator, Callable, Sequence
+from datetime import UTC, datetime, timedelta
 from functools import partial
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, get_args
 from uuid import UUID, uuid4
 
 import httpx
@@ -13,6 +15,8 @@ from msgspec.structs import replace
 
 from api.app import create_app
 from api.composition import Application
+from api.openapi.document import described
+from domain.user.events import Scope
 from infrastructure.tokens import Tokens
 from tests.api.conftest import PATIENCE, Join, Person, serving, signed_in
 from tests.attacks.belongings import CANARY, Belongings
@@ -22,11 +26,8 @@ from tests.attacks.matrix import (
     BODIES,
     HELP,
     ONLY_SUPERUSERS,
-    OPEN,
     OTHERWISE,
-    PLAIN,
     QUERIES,
-    SOCKETS,
     UNASKED,
 )
 
@@ -57,55 +58,9 @@ async def building(
     )
     same = replace(application, world=replace(application.world, settings=settings))
     app = create_app(same)
-    found = doors(app, app.openapi_schema.to_schema())
+    found = doors(app, described(app))
     async with serving(same) as address:
         yield Building(address, app, found, same)
-
-
-def missing(found: set[Any]) -> str:
-    """Return what to tell whoever added a route."""
-    return f"{HELP}\nNot known: {sorted(map(str, found))}"
-
-
-def test_a10_every_route_says_whether_it_is_open_to_all(building: Building) -> None:
-    opened = {door.name for door in building.doors if door.open_to_all}
-
-    assert len(building.doors) > 70
-    assert opened <= set(OPEN), missing(opened - set(OPEN))
-    assert set(OPEN) <= opened, f"not open (any more): {set(OPEN) - opened}"
-
-
-def test_a10_every_parameter_of_every_route_is_in_the_matrix(
-    building: Building,
-) -> None:
-    unknown = {
-        (door.name, name)
-        for door in building.doors
-        for name in (*door.names, *door.asked)
-        if name not in BELONGINGS and name not in PLAIN
-    }
-
-    assert not unknown, missing(unknown)
-
-
-def test_a10_every_socket_is_in_the_matrix(building: Building) -> None:
-    found = set(sockets(building.app))
-
-    assert found == set(SOCKETS), missing(found ^ set(SOCKETS))
-
-
-def test_a10_the_matrix_tells_of_no_route_that_is_gone(building: Building) -> None:
-    known = {door.name for door in building.doors}
-    told = {*BODIES, *QUERIES, *OTHERWISE, *ONLY_SUPERUSERS, *UNASKED}
-
-    assert told <= known, f"gone: {sorted(told - known)}"
-
-
-def test_a20_what_administers_the_server_is_for_superusers(building: Building) -> None:
-    admin = [d for d in building.doors if d.path.startswith("/api/v1/admin/")]
-
-    assert len(admin) > 8
-    assert all(door.for_superusers for door in admin)
 
 
 class Tried(NamedTuple):
@@ -207,6 +162,40 @@ async def test_a23_with_a_revoked_key_no_door_opens(
     await eve.delete(f"/api/v1/api_key/{key['id']}")
 
     assert not await closed_to(building, stranger, **with_key)
+
+
+async def test_a23_with_a_key_that_has_expired_no_door_opens(
+    building: Building, stranger: httpx.AsyncClient, eve: Person
+) -> None:
+    soon = datetime.now(UTC) + timedelta(seconds=0.3)
+    body = {"name": "k", "expires_at": soon.isoformat()}
+    key = (await eve.post("/api/v1/api_key/", json=body)).json()
+    with_key = {"x-api-key": key["api_key"]}
+    async with asyncio.timeout(PATIENCE):
+        while True:
+            known = await stranger.get("/api/v1/users/whoami", headers=with_key)
+            if known.status_code != 200:
+                break
+
+    assert datetime.now(UTC) >= soon
+    assert not await closed_to(building, stranger, **with_key)
+
+
+@pytest.mark.parametrize("scope", get_args(Scope.__value__))
+async def test_a23_a_key_opens_no_door_but_those_of_its_scope(
+    building: Building, stranger: httpx.AsyncClient, eve: Person, scope: str
+) -> None:
+    body = {"name": scope, "scopes": [scope]}
+    key = (await eve.post("/api/v1/api_key/", json=body)).json()
+    with_key = {"x-api-key": key["api_key"]}
+    others = [door for door in building.closed() if scope not in door.scopes]
+
+    async def call(door: Door) -> httpx.Response:
+        path = door.to(*(str(uuid4()) for _ in door.names))
+        return await stranger.request(door.method, path, json={}, headers=with_key)
+
+    assert len(others) > 20
+    assert not await tried(building, others, call, lambda _: {403})
 
 
 async def test_a10_an_inactive_user_finds_every_door_closed(

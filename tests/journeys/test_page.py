@@ -235,3 +235,18 @@ async def test_nothing_inline_may_run(server: Running) -> None:
     assert "unsafe" not in policy
     assert "<script>" not in answer.text
     assert " style=" not in answer.text
+
+
+async def test_the_api_is_described_without_anything_from_elsewhere(
+    page: Page, server: Running
+) -> None:
+    asked: list[str] = []
+    page.on("request", lambda request: asked.append(request.url))
+
+    await page.goto(f"{server.address}/docs")
+    await page.locator("#operations-tag-Flows").click()
+    await page.locator("#operations-Flows-flows_edit button").first.click()
+
+    body = page.locator("#operations-Flows-flows_edit .body-param__example")
+    await expect(body).to_contain_text("Says hello")
+    assert {url for url in asked if not url.startswith(server.address)} == set()

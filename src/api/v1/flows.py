@@ -36,6 +36,9 @@ from projections.flows.views import FlowHeader, FlowRow, FlowViews
 
 AnyRequest = Request[Any, Any, Any]
 
+TAGGED = {"etag": True}
+"""A route's ``opt`` that tells of the flow's version in its answer."""
+
 
 type Several = Annotated[list[UUID], msgspec.Meta(max_length=MOST_FLOWS)]
 
@@ -52,7 +55,7 @@ class FlowController(Controller):
     path = "/flows"
     tags = ("Flows",)
 
-    @post("/", status_code=201)
+    @post("/", status_code=201, opt=TAGGED)
     async def create(
         self,
         *,
@@ -188,7 +191,7 @@ class FlowController(Controller):
             raise Refusal(403, "Flow is not public")
         return (await shown([row], documents))[0]
 
-    @get("/{flow_id:str}")
+    @get("/{flow_id:str}", opt=TAGGED)
     async def one(
         self,
         *,
@@ -205,7 +208,7 @@ class FlowController(Controller):
         served.note(actor, flow_id, row.version)
         return with_etag((await shown([row], documents))[0], row.version)
 
-    @patch("/{flow_id:str}")
+    @patch("/{flow_id:str}", opt=TAGGED)
     async def edit(
         self,
         *,

@@ -9,11 +9,8 @@ import pytest
 from litestar import Litestar
 from litestar.routes import ASGIRoute, HTTPRoute, WebSocketRoute
 
-from api.app import create_app
-from api.composition import Application
 from tests.api.conftest import SHARED
-
-pytestmark = pytest.mark.server
+from tests.house.bare import bare_app
 
 PAGE = Path(__file__).parents[2] / "docs" / "reference" / "langbuilder-compatibility.md"
 CONTRACT = SHARED / "contracts" / "langbuilder" / "openapi.json"
@@ -53,8 +50,8 @@ def told(sections: tuple[list[Row], set[Route]]) -> dict[Route, Row]:
 
 
 @pytest.fixture(scope="module")
-def served(application: Application) -> set[Route]:
-    app = create_app(application)
+def served() -> set[Route]:
+    app = bare_app()
     described = app.openapi_schema.to_schema()["paths"]
     from_document = {
         plain(method.upper(), path)
