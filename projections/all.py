@@ -6,6 +6,7 @@ from projections.flows.projector import FlowsProjector
 from projections.messages.projector import MessagesProjector
 from projections.projector import Projector
 from projections.projects.projector import ProjectsProjector
+from projections.publications.projector import PublicationsProjector
 from projections.runs.projector import RunsProjector
 from projections.transactions.projector import TransactionsProjector
 from projections.users.projector import UsersProjector
@@ -19,6 +20,7 @@ ALL: tuple[Projector, ...] = (
     ProjectsProjector(),
     FlowsProjector(),
     FilesProjector(),
+    PublicationsProjector(),
     MessagesProjector(),
     VertexBuildsProjector(),
     TransactionsProjector(),

@@ -21,8 +21,10 @@ from domain.flow.events import (
     FlowImported,
     FlowLocked,
     FlowMoved,
+    FlowPublished,
     FlowRenamed,
     FlowUnlocked,
+    FlowUnpublished,
     McpExposureChanged,
 )
 from domain.kernel import Event, Json
@@ -87,7 +89,7 @@ class FlowsProjector(Projector):
                     rows.remove(FLOWS, flow)
                 case UserErased():
                     rows.remove_where(FLOWS, owner=flow)
-                case BuildsCleared():
+                case BuildsCleared() | FlowPublished() | FlowUnpublished():
                     rows.change(FLOWS, flow, version=recorded.version)
                 case _ if isinstance(event, DOCUMENT_EVENTS):
                     _edit(recorded, documents, rows)

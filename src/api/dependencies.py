@@ -28,6 +28,7 @@ from projections.files.views import FileViews
 from projections.flows.views import FlowViews
 from projections.messages.views import MessageViews
 from projections.projects.views import ProjectViews
+from projections.publications.views import PublicationViews
 from projections.runs.views import RunViews
 from projections.transactions.views import TransactionViews
 from projections.users.views import UserViews
@@ -47,6 +48,7 @@ WORLD = (
     "files",
     "flows",
     "editing",
+    "publishing",
     "projects",
     "users",
     "erasure",
@@ -99,6 +101,7 @@ def _views(world: World) -> dict[str, object]:
         "project_views": ProjectViews(engine),
         "flow_views": FlowViews(engine),
         "file_views": FileViews(engine),
+        "publication_views": PublicationViews(engine),
         "variable_views": VariableViews(engine),
         "message_views": MessageViews(engine, keeping),
         "build_views": BuildViews(engine, keeping),

@@ -43,12 +43,14 @@ from application.ports import (
     StoreBusyError,
     StreamNotFoundError,
 )
+from application.ports.publishing import PlatformAwayError, PlatformRefusedError
 from application.ports.refusals import (
     CommandTooLargeError,
     SubjectErasedError,
     UnreadableEventError,
     UnstorableError,
 )
+from application.publishing import NotASiteError
 from application.sessions import (
     AutoLoginOffError,
     BadRefreshTokenError,
@@ -59,6 +61,7 @@ from application.sessions import (
     WrongKeyError,
 )
 from domain.file.file import FileDeletedError
+from domain.flow.flow import NotPublishedError
 from domain.flow.names import InvalidEndpointNameError
 from domain.flow.shape import InvalidDocumentError
 from domain.kernel import DomainError
@@ -118,6 +121,10 @@ STATUS: Final[dict[type[DomainError], int]] = {
     UnreadableEventError: 409,
     StoreBusyError: 503,
     OutcomeUnknownError: 503,
+    PlatformAwayError: 503,
+    PlatformRefusedError: 502,
+    NotASiteError: UNPROCESSABLE,
+    NotPublishedError: 404,
     UnknownProjectionError: 404,
     DeadLetterNotFoundError: 404,
     EventGoneError: 404,

@@ -26,6 +26,7 @@ from api.v1.monitor import MonitorController
 from api.v1.profile_pictures import ProfilePictureController
 from api.v1.projections import ProjectionController
 from api.v1.projects import FolderController, ProjectController
+from api.v1.publish import PublishController, UndefinedController
 from api.v1.run import RunController
 from api.v1.runs import RunsController
 from api.v1.starter_projects import StarterController
@@ -59,6 +60,8 @@ V1 = (
     RunsController,
     ChatSocketController,
     LangBuilderResponseController,
+    PublishController,
+    UndefinedController,
     EventController,
     ProjectionController,
     ErasureController,

@@ -21,6 +21,7 @@ from api.sockets import SERVED, keep_quiet
 from infrastructure.settings import load
 from tests.fake_openai import FakeModels
 from tests.servers import Databases
+from tests.standins import ALLOWED
 
 PASSWORD = "correct horse battery"
 PATIENCE = 30.0
@@ -71,6 +72,7 @@ async def application(
             "LANGBUILDER_NEW_USER_IS_ACTIVE": "true",
             "LANGBUILDER_STORE_ENVIRONMENT_VARIABLES": "false",
             "LANGBUILDER_OPENAI_BASE_URL": model_server.openai_url,
+            "LANGBUILDER_ALLOWED_HOSTS": ALLOWED,
             "LANGBUILDER_MAX_JSON_BODY_BYTES": str(4 * 1024 * 1024),
         },
         env_file=None,

@@ -7,6 +7,7 @@ from api.world.drawing import join_drawing
 from api.world.files import join_files
 from api.world.mcp import join_mcp
 from api.world.means import Means, ports_of
+from api.world.outside import join_outside
 from api.world.past import join_past
 from api.world.people import join_people
 from application.api_keys import ApiKeys
@@ -32,6 +33,7 @@ from application.ports import (
 )
 from application.ports.evidence import Evidence
 from application.projects import Projects
+from application.publishing import Publishing
 from application.sessions import Sessions
 from application.standing import Standings
 from application.uploads import Uploads
@@ -85,6 +87,7 @@ class World(msgspec.Struct, frozen=True, kw_only=True):
     files: Files
     flows: Flows
     editing: Editing
+    publishing: Publishing
     projects: Projects
     users: Users
     erasure: Erasure
@@ -134,5 +137,6 @@ def wired(means: Means) -> World:
         **drawing._asdict(),
         **people._asdict(),
         **join_mcp(ports, people.standings)._asdict(),
+        **join_outside(means, ports, drawing)._asdict(),
         **join_past(means, keeping)._asdict(),
     )

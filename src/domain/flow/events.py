@@ -165,6 +165,28 @@ class McpExposureChanged(
     action_description: str | UnsetType | None = ABSENT
 
 
+class FlowPublished(Event, frozen=True, kw_only=True, tag="flow.published"):
+    """
+    A flow can be used on another platform, where it bears ``external_id``.
+
+    ``error`` says what of it did not work there. No key is kept.
+    """
+
+    owner: UUID
+    platform: str
+    platform_url: str
+    external_id: str
+    model_name: str
+    error: str | None = None
+
+
+class FlowUnpublished(Event, frozen=True, kw_only=True, tag="flow.unpublished"):
+    owner: UUID
+    platform: str
+    platform_url: str
+    external_id: str
+
+
 class BuildsCleared(Event, frozen=True, kw_only=True, tag="flow.builds_cleared"):
     """Somebody cleared the outputs that earlier runs left on the canvas."""
 
@@ -196,6 +218,8 @@ type FlowEvent = (
     | FlowLocked
     | FlowUnlocked
     | McpExposureChanged
+    | FlowPublished
+    | FlowUnpublished
     | BuildsCleared
     | FlowDeleted
 )

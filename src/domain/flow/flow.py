@@ -1,7 +1,7 @@
 """The flow aggregate: a document with a name, edited one decision at a time."""
 
 from collections.abc import Iterable
-from typing import Any, Self, override
+from typing import Any, Final, Self, override
 from uuid import UUID
 
 from msgspec import UNSET, UnsetType
@@ -25,13 +25,16 @@ from domain.flow.events import (
     FlowImported,
     FlowLocked,
     FlowMoved,
+    FlowPublished,
     FlowRenamed,
     FlowUnlocked,
+    FlowUnpublished,
     McpExposureChanged,
 )
 from domain.flow.names import check_endpoint
 from domain.kernel import Aggregate, DomainError, Json
 
+MOST_PLACES: Final = 100
 _SETTINGS = tuple(FlowCreated.__struct_fields__)
 
 
@@ -41,6 +44,14 @@ class FlowDeletedError(DomainError):
 
 class NamelessFlowError(DomainError):
     """A flow has a name."""
+
+
+class NotPublishedError(DomainError):
+    """This flow is not published there."""
+
+
+class TooManyPlacesError(DomainError):
+    """A flow can be published in a hundred places at once."""
 
 
 class NotAnEditError(DomainError):
@@ -75,6 +86,8 @@ class Flow(Aggregate[FlowEvent]):
         self.mcp_enabled = False
         self.action_name: str | None = None
         self.action_description: str | None = None
+        self.publications: dict[str, str] = {}
+        """What it is called on each platform where it is published, by address."""
         self.deleted = False
 
     @property
@@ -204,6 +217,53 @@ class Flow(Aggregate[FlowEvent]):
         if change != McpExposureChanged():
             self._record(change)
 
+    def publish(
+        self,
+        *,
+        platform: str,
+        platform_url: str,
+        external_id: str,
+        model_name: str,
+        error: str | None = None,
+    ) -> None:
+        """Take note that it is published, once more if it was before."""
+        self.require_room(platform_url)
+        self._record(
+            FlowPublished(
+                owner=self.owner,
+                platform=platform,
+                platform_url=platform_url,
+                external_id=external_id,
+                model_name=model_name,
+                error=error,
+            )
+        )
+
+    def require_room(self, platform_url: str) -> None:
+        """Refuse to be published in ever more places."""
+        self._require_present()
+        if len(self.publications.keys() | {platform_url}) > MOST_PLACES:
+            raise TooManyPlacesError
+
+    def published_at(self, platform_url: str) -> str:
+        """Return what it is called there, or refuse."""
+        self._require_present()
+        if platform_url not in self.publications:
+            raise NotPublishedError(platform_url)
+        return self.publications[platform_url]
+
+    def unpublish(self, *, platform: str, platform_url: str) -> None:
+        """Take note that it is published there no more."""
+        external_id = self.published_at(platform_url)
+        self._record(
+            FlowUnpublished(
+                owner=self.owner,
+                platform=platform,
+                platform_url=platform_url,
+                external_id=external_id,
+            )
+        )
+
     def clear_builds(self) -> None:
         """Clear the outputs that earlier runs left on the canvas."""
         self._require_present()
@@ -239,6 +299,13 @@ class Flow(Aggregate[FlowEvent]):
                     self._take(field, getattr(event, field))
             case FlowLocked() | FlowUnlocked():
                 self.locked = isinstance(event, FlowLocked)
+            case FlowPublished():
+                there = {event.platform_url: event.external_id}
+                self.publications = self.publications | there
+            case FlowUnpublished():
+                gone = event.platform_url
+                kept = {k: v for k, v in self.publications.items() if k != gone}
+                self.publications = kept
             case BuildsCleared():
                 pass
             case FlowDeleted():

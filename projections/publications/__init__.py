@@ -1,0 +1,1 @@
+"""On which platforms flows are published, and were."""

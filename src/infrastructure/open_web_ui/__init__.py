@@ -1,0 +1,1 @@
+"""OpenWebUI as a platform on which flows are published."""
