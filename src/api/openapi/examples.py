@@ -21,6 +21,17 @@ WRITTEN: Final[dict[str, Any]] = {
         "default_fields": ["OpenAI API Key"],
     },
     "MessageChange": {"text": "What I meant was tea"},
+    "PublishRequest": {
+        "flow_id": "8b0f6c1a-52d3-4c7e-9a41-2f3e4d5c6b7a",
+        "openwebui_url": "https://chat.example.org",
+        "openwebui_api_key": "sk-theirs",
+        "model_name": "Ask our handbook",
+    },
+    "UnpublishRequest": {
+        "flow_id": "8b0f6c1a-52d3-4c7e-9a41-2f3e4d5c6b7a",
+        "openwebui_url": "https://chat.example.org",
+        "openwebui_api_key": "sk-theirs",
+    },
     "RunRequest": {
         "input_value": "hello",
         "input_type": "chat",

@@ -19,8 +19,14 @@ from application.publishing import Published, Publishing
 from projections.flows.views import FlowName, FlowViews
 from projections.publications.views import PublicationRow, PublicationViews
 
-type Address = Annotated[str, Meta(min_length=8, max_length=2_000)]
-type Secret = Annotated[str, Meta(pattern=r"^[\x21-\x7e]{1,4096}\Z")]
+type Address = Annotated[
+    str,
+    Meta(min_length=8, max_length=2_000, examples=["https://chat.example.org"]),
+]
+type Secret = Annotated[
+    # A line break at the end would pass, for `$` stands before it, too.
+    str, Meta(max_length=4_096, pattern=r"^[!-~]+$(?!\n)", examples=["sk-theirs"])
+]
 
 PLATFORM: Final = "OpenWebUI"
 
