@@ -38,6 +38,7 @@ from projections.vertex_builds.views import BuildViews
 WORLD = (
     "settings",
     "store",
+    "claims",
     "contents",
     "vault",
     "components",

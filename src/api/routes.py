@@ -17,6 +17,7 @@ from api.v1.api_keys import ApiKeyController
 from api.v1.build import BuildController
 from api.v1.chat import ChatSocketController
 from api.v1.components import ComponentController
+from api.v1.deprecated import DeprecatedController
 from api.v1.erasure import ErasureController
 from api.v1.events import EventController
 from api.v1.files import FileController, UploadController
@@ -62,6 +63,7 @@ V1 = (
     LangBuilderResponseController,
     PublishController,
     UndefinedController,
+    DeprecatedController,
     EventController,
     ProjectionController,
     ErasureController,

@@ -57,6 +57,7 @@ def dependencies(lab: Lab, polls: Polls) -> dict[str, Provide]:
         "streams": lab.streams,
         "polls": polls,
         "contents": lab.contents,
+        "claims": lab.store.claims,
         "run_views": None,
     }
     given = {

@@ -100,6 +100,8 @@ PLAIN: Final = {
     "tag",
     "until",
     "version",
+    "task_id",
+    "vertex_id",
 }
 """
 Parameters that name nobody's belongings, or only within what is one's own; or that
@@ -130,6 +132,9 @@ QUERIES: Final[dict[str, str]] = {
 """What a route must be asked besides, to get as far as whose a thing is."""
 
 OTHERWISE: Final[dict[str, tuple[int, str]]] = {
+    "POST /api/v1/process/{}": (400, "it is gone for everybody's flows"),
+    "POST /api/v1/predict/{}": (400, "it is gone for everybody's flows"),
+    "POST /api/v1/build/{}/vertices/{}": (500, "clients know unknown ids as 500"),
     "DELETE /api/v1/api_key/{}": (400, "clients know an unknown key as 400"),
     "DELETE /api/v1/variables/{}": (500, "clients know an unknown variable as 500"),
     "PATCH /api/v1/users/{}": (403, "people are not secret to their superusers"),

@@ -9,7 +9,7 @@ from hypothesis import HealthCheck, given, settings, strategies as st
 
 from domain.run.graph import EndlessCircleError, Graph
 from domain.run.refusals import StartAndStopError, UnknownVertexError
-from domain.run.schedule import Plan, replay
+from domain.run.schedule import Plan, entrance, plan, replay
 from tests.domain.documents import SHARED, chain, edge, real, vertex
 from tests.domain.stories import Story, loop, router
 
@@ -341,3 +341,27 @@ def test_ten_thousand_vertices_in_a_row_are_no_trouble() -> None:
     story = Story(chain(*(f"V-{n}" for n in range(10_000))))
 
     assert len(story.finish()) == 10_000
+
+
+def test_a_call_comes_in_through_the_chat_or_the_webhook_and_stays_there() -> None:
+    document = {
+        "nodes": [
+            vertex(name)
+            for name in ("Webhook-1", "ChatInput-1", "A-1", "B-1", "Other-1", "Feed-1")
+        ],
+        "edges": [
+            edge("Webhook-1", "A-1"),
+            edge("ChatInput-1", "B-1"),
+            edge("Feed-1", "B-1", field="more"),
+        ],
+    }
+    graph = Graph.of(document)
+    said, delivered = entrance(graph), entrance(graph, webhook=True)
+
+    assert (said, delivered) == ("ChatInput-1", "Webhook-1")
+    assert plan(graph, through=said) == Plan(
+        ("ChatInput-1",), ("ChatInput-1", "Feed-1", "B-1")
+    )
+    assert plan(graph, through=delivered) == Plan(("Webhook-1",), ("Webhook-1", "A-1"))
+    assert plan(graph, through=said, stop="A-1").to_run == ("Webhook-1", "A-1")
+    assert entrance(Graph.of({"nodes": [vertex("A-1")], "edges": []})) is None

@@ -5,6 +5,7 @@ from typing import Any
 
 import pytest
 
+from application.execution.inputs import converted
 from domain.run.asked import Asked
 from domain.run.graph import Graph
 from domain.run.tweaks import ConflictingTweakError, ForbiddenTweakError, templates
@@ -186,3 +187,22 @@ def test_vertices_inside_groups_are_reached(tweaks: dict[str, Any]) -> None:
 
     assert given["Model-1"]["model_name"]["value"] == "b"
     assert given["ChatInput-1"]["input_value"]["value"] == "hi"
+
+
+def test_a_delivery_reaches_every_webhook_to_the_letter() -> None:
+    document = {
+        "nodes": [
+            drawn("Webhook-1", data="", curl="CURL"),
+            drawn("Webhook-2", data="typed in"),
+            drawn("ChatInput-1", data="a field of its own"),
+        ],
+        "edges": [],
+    }
+    payload = '{"a": "x\\ny"}'
+
+    given = filled(document, payload=payload, whole_run=True)
+
+    for name in ("Webhook-1", "Webhook-2"):
+        assert converted(given[name]["data"]) == payload
+    assert given["ChatInput-1"]["data"]["value"] == "a field of its own"
+    assert filled(document)["Webhook-2"]["data"]["value"] == "typed in"

@@ -43,7 +43,6 @@ OPAQUE: dict[str, str] = {
     "POST /api/v1/build/{flow_id}/flow": "being described",
     "POST /api/v1/build/{job_id}/cancel": "being described",
     "GET /api/v1/build/{job_id}/events": "being described",
-    "POST /api/v1/run/{flow_id_or_name}": "being described",
     "GET /api/v1/runs/{run_id}/events": "being described",
     "GET /api/v1/runs": "being described",
     "GET /api/v1/flows/download": "being described",

@@ -1,62 +1,48 @@
 """Runs by API: give a flow its input, and get its outputs back."""
 
-import json
-from typing import Any, Literal
+from collections.abc import Sequence
+from typing import Any
+from uuid import UUID
 
 import msgspec
 from litestar import Controller, Response, post
 from litestar.params import FromPath, FromQuery, RequestBody
 from litestar.response import Stream
 
-from api.chat_events import failing
 from api.given import Given
-from api.problems import Refusal, problem
+from api.problems import Refusal
 from api.requests import Answers
 from api.security import RUN
 from api.streams import RunStreams
 from api.v1.build import UNBUFFERED
-from application.execution.flows import FlowsToRun
-from application.names import Name
+from api.v1.run_shapes import (
+    ANSWERED,
+    AdvancedRunRequest,
+    RunRequest,
+    no_variables_in_headers,
+    outputs_of,
+)
+from application.commands import part_of
+from application.execution.flows import FlowsToRun, FlowToRun
+from application.execution.threads import KIND, claim_key
 from application.permissions import NotFoundError
-from application.ports import Actor, Cause, Contents
-from application.runs import Ended, Runs
+from application.ports import Actor, Cause, Claims, Contents
+from application.runs import Runs
 from domain.run.asked import Asked
 from domain.run.tweaks import ConflictingTweakError
 
 EVENT_STREAM = "text/event-stream"
 
 
-class RunRequest(msgspec.Struct, frozen=True, kw_only=True):
-    """What a flow is run with; everything may be left out."""
-
-    input_value: str | None = None
-    input_type: Literal["chat", "text", "any"] | None = "chat"
-    output_type: Literal["chat", "text", "any", "debug"] | None = "chat"
-    output_component: str | None = ""
-    tweaks: dict[str, Any] | None = None
-    session_id: Name | None = None
-
-    def asked(self, *, stream: bool) -> Asked:
-        """Return what this asks of a run."""
-        return Asked(
-            input_value=self.input_value,
-            input_type=self.input_type or "chat",
-            output_type=self.output_type or "chat",
-            output_component=self.output_component or "",
-            tweaks=self.tweaks or {},
-            session=self.session_id,
-            stream=stream,
-            whole_run=True,
-        )
-
-
 class RunController(Controller):
-    """One call, one run, one answer."""
+    """One call, one run for each input, one answer."""
 
     path = "/run"
     tags = ("Runs",)
+    opt = RUN
+    guards = (no_variables_in_headers,)
 
-    @post("/{flow_id_or_name:str}", status_code=200, opt=RUN)
+    @post("/{flow_id_or_name:str}", status_code=200, responses=ANSWERED)
     async def run(
         self,
         *,
@@ -70,53 +56,98 @@ class RunController(Controller):
         answers: Given[Answers],
         data: RequestBody[RunRequest | None] = None,
         stream: FromQuery[bool] = False,
+        user_id: FromQuery[UUID | None] = None,
     ) -> Response[Any]:
         """Run a flow of one's own, by id or endpoint name."""
         try:
+            _only_own(actor, user_id)
             flow = await flows_to_run.named(actor, flow_id_or_name)
         except NotFoundError:
             said = f"Flow identifier {flow_id_or_name} not found"
             raise Refusal(404, said) from None
-        try:
-            requested = await runs.request(
-                flow,
-                (data or RunRequest()).asked(stream=stream),
-                trigger="run_stream" if stream else "run",
-                cause=cause,
-            )
-        except ConflictingTweakError as error:
-            raise Refusal(400, error.sentence) from None
+        asked = (data or RunRequest()).asked(stream=stream)
+        run = await _request(
+            runs, flow, asked, cause=cause, trigger="run_stream" if stream else "run"
+        )
+        headers = {"X-Run-Id": str(run)}
         if stream:
-            lines = streams.run_stream(requested.run)
-            return Stream(lines, media_type=EVENT_STREAM, headers=UNBUFFERED)
-        ended = await runs.wait(requested.run)
+            return Stream(
+                streams.run_stream(run),
+                media_type=EVENT_STREAM,
+                headers=UNBUFFERED | headers,
+            )
+        ended = await runs.wait(run)
         await answers.settle(ended.position)
-        headers = {"X-Run-Id": str(requested.run)}
-        return await _answer(ended, contents, headers)
+        answer = await outputs_of(ended, contents, flow.document, headers)
+        if isinstance(answer, Response):
+            return answer
+        return Response(answer, media_type="application/json", headers=headers)
+
+    @post("/advanced/{flow_id:str}", status_code=200, responses=ANSWERED)
+    async def advanced(
+        self,
+        *,
+        flow_id: FromPath[UUID],
+        actor: Given[Actor],
+        cause: Given[Cause],
+        flows_to_run: Given[FlowsToRun],
+        runs: Given[Runs],
+        claims: Given[Claims],
+        contents: Given[Contents],
+        answers: Given[Answers],
+        data: RequestBody[AdvancedRunRequest | None] = None,
+    ) -> Response[Any]:
+        """Run a flow of one's own once for each input, one after the other."""
+        request = data or AdvancedRunRequest()
+        try:
+            flow = await flows_to_run.head(actor, flow_id)
+        except NotFoundError:
+            raise Refusal(404, f"Flow {flow_id} not found") from None
+        await _known_session(claims, flow, request.session_id)
+        told: list[msgspec.Raw] = []
+        headers: dict[str, str] = {}
+        for place, asked in enumerate(request.each()):
+            step = part_of(cause, f"input-{place}") if place else cause
+            run = await _request(runs, flow, asked, cause=step, trigger="run_advanced")
+            headers["X-Run-Id"] = ",".join([*headers.values(), str(run)])
+            ended = await runs.wait(run)
+            await answers.settle(ended.position)
+            answer = await outputs_of(ended, contents, flow.document, headers)
+            if isinstance(answer, Response):
+                return answer
+            told.append(msgspec.Raw(answer))
+        joined = msgspec.json.encode(_joined(told))
+        return Response(joined, media_type="application/json", headers=headers)
 
 
-async def _answer(
-    ended: Ended, contents: Contents, headers: dict[str, str]
-) -> Response[Any]:
-    ref = ended.outputs or ended.failure
-    opened = None if ref is None else (await contents.open([ref.id])).get(ref.id)
-    if ended.status == "succeeded":
-        if opened is None:
-            raise Refusal(410, "The outputs of this run have been deleted")
-        return Response(opened, media_type="application/json", headers=headers)
-    cancelled = ended.status == "cancelled"
-    said = "The run was cancelled." if cancelled else failing(opened).message
-    return problem(500, _error_text(said), headers)
+class _Outputs(msgspec.Struct):
+    session_id: str = ""
+    outputs: list[msgspec.Raw] = []
 
 
-def _error_text(message: str) -> str:
-    """Return an error as clients of this route know it: JSON inside a text."""
-    return json.dumps(
-        {
-            "message": message,
-            "traceback": None,
-            "description": None,
-            "code": None,
-            "suggestion": None,
-        }
-    )
+def _joined(answers: Sequence[msgspec.Raw]) -> _Outputs:
+    """Return the outputs of every run, in the order of their inputs."""
+    each = [msgspec.json.decode(answer, type=_Outputs) for answer in answers]
+    return _Outputs(each[0].session_id, [raw for one in each for raw in one.outputs])
+
+
+async def _request(
+    runs: Runs, flow: FlowToRun, asked: Asked, *, cause: Cause, trigger: Any
+) -> UUID:
+    try:
+        requested = await runs.request(flow, asked, trigger=trigger, cause=cause)
+    except ConflictingTweakError as error:
+        raise Refusal(400, error.sentence) from None
+    return requested.run
+
+
+def _only_own(actor: Actor, user_id: UUID | None) -> None:
+    """Refuse, as if it were not there, what is to be somebody else's."""
+    if user_id is not None and user_id != actor.user:
+        raise NotFoundError("flow", user_id)
+
+
+async def _known_session(claims: Claims, flow: FlowToRun, session: str | None) -> None:
+    """Refuse a session that nobody has begun with this flow."""
+    if session and await claims.holder(KIND, claim_key(flow.id, session)) is None:
+        raise Refusal(404, f"Session {session} not found")

@@ -47,6 +47,8 @@ def collected(script: Script, answers: Mapping[str, Answer]) -> dict[str, Json]:
 
 
 def _wanted(vertex: VertexInfo, asked: Asked) -> bool:
+    if asked.outputs:
+        return vertex.id in asked.outputs or vertex.display_name in asked.outputs
     if asked.output_component:
         return asked.output_component in (vertex.id, vertex.display_name)
     if asked.output_type == "debug":

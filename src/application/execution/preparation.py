@@ -24,8 +24,9 @@ from domain.kernel import ContentRef, DomainError, Json
 from domain.run.asked import Asked
 from domain.run.events import Trigger
 from domain.run.graph import Graph, GraphError
+from domain.run.guarded import check_guarded
 from domain.run.run import Run
-from domain.run.schedule import Plan, plan
+from domain.run.schedule import Plan, entrance, plan
 
 LONGEST_SESSION = 512
 
@@ -141,9 +142,14 @@ class Preparation:
         opened = await self._vault.open(unknown) if unknown else {}
         plain = {**opened, **known}
         graph = Graph.of(secrets.reveal(bare, plain) if plain else bare)
+        scopes = cause.actor.scopes
+        check_guarded(graph, asked.tweaks, may_edit=scopes is None or "write" in scopes)
+        through = None
+        if asked.whole_run:
+            through = entrance(graph, webhook=asked.payload is not None)
         return Script(
             graph,
-            plan(graph, start=asked.start, stop=asked.stop),
+            plan(graph, start=asked.start, stop=asked.stop, through=through),
             msgspec.structs.replace(
                 asked, tweaks=secrets.reveal_tweaks(asked.tweaks, plain)
             ),

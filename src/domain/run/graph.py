@@ -70,6 +70,10 @@ class VertexInfo(msgspec.Struct, frozen=True, kw_only=True):
         return "ChatInput" in self.id
 
     @property
+    def is_webhook(self) -> bool:
+        return "webhook" in self.id.lower()
+
+    @property
     def outputs(self) -> tuple[str, ...]:
         """The names of the component's outputs, in order."""
         return tuple(one["name"] for one in _outputs(self.node))

@@ -37,12 +37,34 @@ class Step(msgspec.Struct, frozen=True):
     stopped: tuple[str, ...] = ()
 
 
-def plan(graph: Graph, *, start: str | None = None, stop: str | None = None) -> Plan:
+def entrance(graph: Graph, *, webhook: bool = False) -> str | None:
+    """
+    Return the vertex through which a call of the API comes in, if there is one.
+
+    It is the chat's for who says something, the webhook's for who delivers
+    something; the other where the flow lacks that. What neither feeds nor is fed
+    by anything beyond it is no part of the run.
+    """
+    ways = [one for one in graph.vertices.values() if one.is_input]
+    hooks = [one.id for one in ways if one.is_webhook]
+    chats = [one.id for one in ways if "chat" in one.id.lower()]
+    found = [*hooks, *chats] if webhook else [*chats, *hooks]
+    return found[0] if found else None
+
+
+def plan(
+    graph: Graph,
+    *,
+    start: str | None = None,
+    stop: str | None = None,
+    through: str | None = None,
+) -> Plan:
     """
     Choose what to run: everything, or what *start* or *stop* leave of it.
 
     *stop* keeps a vertex and all that feeds it; *start* keeps what a vertex feeds,
-    and all that feeds those. Either may name a group.
+    and all that feeds those. Either may name a group. *through* keeps what *start*
+    would where neither of them is given, and the chat still comes first.
     """
     if start and stop:
         raise StartAndStopError(
@@ -53,8 +75,8 @@ def plan(graph: Graph, *, start: str | None = None, stop: str | None = None) -> 
     kept = set(graph.vertices)
     if stop:
         kept = graph.ancestors(_meant(graph, stop))
-    elif start:
-        kept = graph.ancestors(graph.descendants(_meant(graph, start)))
+    elif begin := start or through:
+        kept = graph.ancestors(graph.descendants(_meant(graph, begin)))
     ordered = _in_order(graph, kept)
     first = tuple(name for name in ordered if not graph.awaited(name))
     if not start and graph.chat_input in kept:

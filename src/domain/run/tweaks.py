@@ -10,6 +10,9 @@ from domain.run.asked import Asked
 from domain.run.graph import Graph, VertexInfo
 
 INPUT, SESSION, FILES, CODE = "input_value", "session_id", "files", "code"
+PAYLOAD = "data"
+VERBATIM = "verbatim"
+"""The type of a field whose text nobody converts, whatever it looks like."""
 _CHATS = {"chat": ("ChatInput", "Chat Input"), "text": ("TextInput", "Text Input")}
 
 type Field = Mapping[str, Json]
@@ -71,7 +74,7 @@ def templates(graph: Graph, asked: Asked, *, session: str) -> dict[str, Template
     own: dict[str, dict[str, Json]] = {}
     for key, fields in asked.tweaks.items():
         if isinstance(fields, Mapping):
-            for vertex, field, value in _meant(graph, key, fields):
+            for vertex, field, value in meant(graph, key, fields):
                 own.setdefault(vertex, {})[field] = value
     return {
         vertex.id: _asked_for(
@@ -100,10 +103,10 @@ def _in_group(field: str, vertex: VertexInfo) -> str:
     return f"{field}_{vertex.id}"
 
 
-def _meant(
+def meant(
     graph: Graph, key: str, fields: Mapping[str, Json]
 ) -> Iterator[tuple[str, str, Json]]:
-    """Yield the vertex and the field that each of *fields* under *key* means."""
+    """Yield the vertex, the field and the value that *fields* under *key* mean."""
     if key not in graph.vertices:
         inside = [one for one in graph.vertices.values() if key in one.within]
         for vertex in inside:
@@ -154,6 +157,7 @@ def _asked_for(
     wired: set[str],
 ) -> Template:
     given: dict[str, Json] = {}
+    template = _with_payload(vertex, template, asked)
     held = _field(template, SESSION).get("value")
     if SESSION in template and (asked.whole_run or not held):
         given[SESSION] = session
@@ -167,6 +171,14 @@ def _asked_for(
         if name not in wired
     }
     return {**template, **put} if put else template
+
+
+def _with_payload(vertex: VertexInfo, template: Template, asked: Asked) -> Template:
+    """Return *template* with the body of the webhook call, to the letter."""
+    if asked.payload is None or not vertex.is_webhook or PAYLOAD not in template:
+        return template
+    field = {**_field(template, PAYLOAD), "value": asked.payload, "type": VERBATIM}
+    return {**template, PAYLOAD: {**field, "load_from_db": False, "show": True}}
 
 
 def _takes_input(vertex: VertexInfo, asked: Asked) -> bool:

@@ -14,6 +14,7 @@ from infrastructure.components.parser import Parser
 from infrastructure.components.prompts import PromptTemplate
 from infrastructure.components.text import TextInput, TextOutput
 from infrastructure.components.type_convert import TypeConvert
+from infrastructure.components.webhook import Webhook
 
 if TYPE_CHECKING:
     from infrastructure.components.builtin import Builtin
@@ -49,6 +50,7 @@ class BuiltinComponents(Components):
             Parser(),
             TypeConvert(),
             Memory(),
+            Webhook(),
         ]
         self._by_type = {builtin.type: builtin for builtin in builtins}
         self._by_name: dict[str, Builtin] = {
