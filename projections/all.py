@@ -3,6 +3,7 @@
 from projections.api_keys.projector import ApiKeysProjector
 from projections.files.projector import FilesProjector
 from projections.flows.projector import FlowsProjector
+from projections.mcp_servers.projector import McpServersProjector
 from projections.messages.projector import MessagesProjector
 from projections.projector import Projector
 from projections.projects.projector import ProjectsProjector
@@ -21,6 +22,7 @@ ALL: tuple[Projector, ...] = (
     FlowsProjector(),
     FilesProjector(),
     PublicationsProjector(),
+    McpServersProjector(),
     MessagesProjector(),
     VertexBuildsProjector(),
     TransactionsProjector(),

@@ -26,6 +26,7 @@ from infrastructure.settings_shape import MEGABYTE
 from projections.api_keys.views import ApiKeyViews
 from projections.files.views import FileViews
 from projections.flows.views import FlowViews
+from projections.mcp_servers.views import McpServerViews
 from projections.messages.views import MessageViews
 from projections.projects.views import ProjectViews
 from projections.publications.views import PublicationViews
@@ -57,6 +58,7 @@ WORLD = (
     "key_uses",
     "variables",
     "mcp_accesses",
+    "mcp_servers",
     "messages",
     "sessions",
     "uploads",
@@ -103,6 +105,7 @@ def _views(world: World) -> dict[str, object]:
         "flow_views": FlowViews(engine),
         "file_views": FileViews(engine),
         "publication_views": PublicationViews(engine),
+        "mcp_server_views": McpServerViews(engine),
         "variable_views": VariableViews(engine),
         "message_views": MessageViews(engine, keeping),
         "build_views": BuildViews(engine, keeping),

@@ -32,6 +32,11 @@ from application.file_limits import (
     NoRoomForFileError,
     UnwantedFileTypeError,
 )
+from application.mcp_servers import (
+    McpServerNameTakenError,
+    McpServerNotFoundError,
+    McpServerTooLargeError,
+)
 from application.messages import NoSuchSessionError
 from application.permissions import NotFoundError, PrivilegeError
 from application.ports import (
@@ -65,6 +70,7 @@ from domain.flow.flow import NotPublishedError
 from domain.flow.names import InvalidEndpointNameError
 from domain.flow.shape import InvalidDocumentError
 from domain.kernel import DomainError
+from domain.mcp_server.config import UnusableMcpServerError
 from projections.refusals import (
     BrokenTablesError,
     DeadLetterNotFoundError,
@@ -116,6 +122,10 @@ STATUS: Final[dict[type[DomainError], int]] = {
     SpentLinkError: 401,
     TooManyFailuresError: 429,
     ConcurrencyError: 409,
+    McpServerNameTakenError: 409,
+    McpServerNotFoundError: 404,
+    McpServerTooLargeError: 413,
+    UnusableMcpServerError: UNPROCESSABLE,
     ConflictingEditError: 409,
     AmbiguousStreamError: 409,
     UnreadableEventError: 409,

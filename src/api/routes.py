@@ -36,6 +36,7 @@ from api.v1.system import ConfigController, HealthController
 from api.v1.users import UserController
 from api.v1.variables import VariableController
 from api.v2.files import UserFileController
+from api.v2.mcp_servers import McpServerController
 
 MCP = (McpController, McpProjectController, McpSettingsController)
 
@@ -72,7 +73,7 @@ V1 = (
 MOUNTED: Final[dict[str, tuple[type[Controller], ...]]] = {
     "": (HealthController,),
     "/api/v1": V1,
-    "/api/v2": (UserFileController,),
+    "/api/v2": (UserFileController, McpServerController),
     "/api": MCP,
     "/v1": (ModelController, CompletionController, ResponseController),
 }

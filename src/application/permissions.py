@@ -9,7 +9,15 @@ from domain.kernel import DomainError
 from domain.user.events import Scope
 
 type Kind = Literal[
-    "user", "project", "flow", "run", "thread", "api_key", "variable", "file"
+    "user",
+    "project",
+    "flow",
+    "run",
+    "thread",
+    "api_key",
+    "variable",
+    "file",
+    "mcp_server",
 ]
 
 

@@ -6,6 +6,7 @@ from typing import Any
 from domain.file.file import File
 from domain.flow.flow import Flow
 from domain.kernel import Aggregate
+from domain.mcp_server.mcp_server import McpServer
 from domain.operation.operation import Operation
 from domain.project.project import Project
 from domain.run.run import Run
@@ -17,6 +18,7 @@ AGGREGATES: Mapping[str, type[Aggregate[Any]]] = {
     "project": Project,
     "flow": Flow,
     "file": File,
+    "mcp_server": McpServer,
     "run": Run,
     "thread": Thread,
     "operation": Operation,

@@ -5,6 +5,7 @@ from typing import get_args
 from domain.file.events import FileEvent
 from domain.flow.events import FlowEvent
 from domain.kernel import Event
+from domain.mcp_server.events import McpServerEvent
 from domain.operation.events import OperationEvent
 from domain.project.events import ProjectEvent
 from domain.run.events import RunEvent
@@ -16,6 +17,7 @@ UNIONS = (
     ProjectEvent,
     FlowEvent,
     FileEvent,
+    McpServerEvent,
     RunEvent,
     ThreadEvent,
     OperationEvent,

@@ -207,6 +207,14 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
             "models.internal,10.0.0.7",
         ),
     ] = ()
+    mcp_commands: Annotated[
+        tuple[str, ...],
+        says(
+            "Commands that may be started as MCP servers, word for word, separated by "
+            "commas; before each, the names of variables that people may set for it.",
+            "uvx mcp-server-time,GITHUB_TOKEN= npx -y @acme/github-mcp",
+        ),
+    ] = ()
     store_environment_variables: Annotated[
         bool,
         says("Give new superusers variables for the provider keys of the environment."),

@@ -62,6 +62,7 @@ BELONGINGS: Final = {
 
 # One a line, so that two people who add one do not meet.
 PLAIN: Final = {
+    "action_count",
     "actor",
     "after",
     "at",
@@ -90,6 +91,7 @@ PLAIN: Final = {
     "search",
     "sender",
     "sender_name",
+    "server_name",  # one of one's own
     "session_id",
     "since",
     "size",

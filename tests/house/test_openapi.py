@@ -64,6 +64,8 @@ OPAQUE: dict[str, str] = {
     "POST /api/v1/mcp/project/{project_id}": "JSON-RPC, which MCP describes",
     "POST /api/v1/mcp/project/{project_id}/streamable": "JSON-RPC, which MCP describes",
     "POST /api/v1/mcp/streamable": "JSON-RPC, which MCP describes",
+    "POST /api/v2/mcp/servers/{server_name}": "what its owner sent",
+    "PATCH /api/v2/mcp/servers/{server_name}": "what its owner sent",
     "GET /api/v1/files/download/{flow_id}/{file_name}": "being described",
     "GET /api/v1/files/images/{flow_id}/{file_name}": "being described",
     "GET /api/v1/files/profile_pictures/{folder}/{file_name}": "being described",

@@ -19,6 +19,7 @@ from application.files import Files
 from application.flows import Flows, from_file
 from application.keys import Keys
 from application.mcp_access import McpAccesses
+from application.mcp_servers import McpServers
 from application.messages import Messages
 from application.permissions import Permissions
 from application.ports import (
@@ -82,6 +83,7 @@ class World(msgspec.Struct, frozen=True, kw_only=True):
     permissions: Permissions
     documents: Documents
     mcp_accesses: McpAccesses
+    mcp_servers: McpServers
     messages: Messages
     served: Served
     files: Files
@@ -136,7 +138,7 @@ def wired(means: Means) -> World:
         **filing._asdict(),
         **drawing._asdict(),
         **people._asdict(),
-        **join_mcp(ports, people.standings)._asdict(),
         **join_outside(means, ports, drawing)._asdict(),
+        **join_mcp(settings, ports, people.standings)._asdict(),
         **join_past(means, keeping)._asdict(),
     )

@@ -66,7 +66,15 @@ class Owned(msgspec.Struct, frozen=True):
 
     resource: UUID
     kind: Literal[
-        "user", "project", "flow", "run", "thread", "api_key", "variable", "file"
+        "user",
+        "project",
+        "flow",
+        "run",
+        "thread",
+        "api_key",
+        "variable",
+        "file",
+        "mcp_server",
     ]
     owner: UUID
     project: UUID | None = None

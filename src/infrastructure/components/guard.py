@@ -19,36 +19,14 @@ class PrivateAddressError(DomainError):
     """The address lies in a private network."""
 
 
-class GuardedTransport(httpx.AsyncBaseTransport, httpx.BaseTransport):
-    """
-    Looks a host up, checks every address, and connects to the one it checked.
-
-    Redirects pass through here again, so they are checked as well.
-    """
+class Guard:
+    """Looks hosts up, and knows which of their addresses may be connected to."""
 
     def __init__(self, allowed_hosts: Sequence[str] = ()) -> None:
         self._allowed = tuple(host.strip().lower() for host in allowed_hosts)
-        self._inner = httpx.AsyncHTTPTransport()
 
-    @override
-    async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
-        host = request.url.host
-        address = await self._checked(host, request.url.port)
-        # The Host header is already set; only the connection goes to the address.
-        request.extensions = {**request.extensions, "sni_hostname": host}
-        request.url = request.url.copy_with(host=address)
-        return await self._inner.handle_async_request(request)
-
-    @override
-    def handle_request(self, request: httpx.Request) -> httpx.Response:
-        """Nothing here is asked synchronously; a way around the check is none."""
-        raise PrivateAddressError(request.url.host)
-
-    @override
-    async def aclose(self) -> None:
-        await self._inner.aclose()
-
-    async def _checked(self, host: str, port: int | None) -> str:
+    async def checked(self, host: str, port: int | None) -> str:
+        """Return an address of *host*, or raise `PrivateAddressError` for any."""
         addresses = await _addresses(host, port)
         for address in addresses:
             if not self._may(host, address):
@@ -63,6 +41,36 @@ class GuardedTransport(httpx.AsyncBaseTransport, httpx.BaseTransport):
             host.lower() == allowed or _within(address, allowed)
             for allowed in self._allowed
         )
+
+
+class GuardedTransport(httpx.AsyncBaseTransport, httpx.BaseTransport):
+    """
+    Looks a host up, checks every address, and connects to the one it checked.
+
+    Redirects pass through here again, so they are checked as well.
+    """
+
+    def __init__(self, allowed_hosts: Sequence[str] = ()) -> None:
+        self._guard = Guard(allowed_hosts)
+        self._inner = httpx.AsyncHTTPTransport()
+
+    @override
+    async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
+        host = request.url.host
+        address = await self._guard.checked(host, request.url.port)
+        # The Host header is already set; only the connection goes to the address.
+        request.extensions = {**request.extensions, "sni_hostname": host}
+        request.url = request.url.copy_with(host=address)
+        return await self._inner.handle_async_request(request)
+
+    @override
+    def handle_request(self, request: httpx.Request) -> httpx.Response:
+        """Nothing here is asked synchronously; a way around the check is none."""
+        raise PrivateAddressError(request.url.host)
+
+    @override
+    async def aclose(self) -> None:
+        await self._inner.aclose()
 
 
 async def _addresses(host: str, port: int | None) -> list[Address]:

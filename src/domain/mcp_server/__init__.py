@@ -1,0 +1,1 @@
+"""MCP servers of others, whose tools somebody's flows may call."""
