@@ -7,6 +7,22 @@
 SELECT to_regclass('rm.messages') IS NOT NULL AND to_regclass('rm.transactions') IS NOT NULL
    AND to_regclass('rm.vertex_builds') IS NOT NULL AND to_regclass('rm.runs') IS NOT NULL
 
+-- name: count blobs
+-- Notes of blobs that came or went when a server was killed: no row names those blobs.
+SELECT count(*), coalesce(sum(split_part(key, '/', 3)::bigint), 0)::bigint FROM es.claims
+WHERE kind = 'blob' AND split_part(key, '/', 2)::timestamptz < %(before)s
+
+-- name: remove blobs
+WITH aged AS (
+    SELECT kind, key FROM es.claims
+    WHERE kind = 'blob' AND split_part(key, '/', 2)::timestamptz < %(before)s LIMIT %(limit)s
+), removed AS (
+    DELETE FROM es.claims AS c USING aged WHERE c.kind = aged.kind AND c.key = aged.key RETURNING c.key
+)
+SELECT count(*), coalesce(sum(split_part(key, '/', 3)::bigint), 0)::bigint,
+       array_remove(array_agg(split_part(key, '/', 4)), NULL)
+FROM removed
+
 -- name: count messages
 SELECT count(*), coalesce(sum(content_size), 0)::bigint FROM rm.messages WHERE at < %(before)s
 

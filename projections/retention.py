@@ -1,6 +1,6 @@
 """Removes what has outlived its time, and moves what history keeps to archives."""
 
-from collections.abc import AsyncIterator, Callable, Collection, Sequence
+from collections.abc import AsyncIterator, Callable, Collection, Mapping, Sequence
 from contextlib import asynccontextmanager
 from datetime import UTC, datetime, timedelta
 from typing import Any, Final
@@ -15,7 +15,6 @@ from domain.kernel import DomainError
 from domain.operation.events import RetentionApplied
 from domain.operation.operation import Operation
 from infrastructure.archive.archiver import Archiver, NothingMovedError
-from infrastructure.blobs.local import LocalBlobs
 from infrastructure.blobs.several import delete_all
 from infrastructure.event_store.statements import named
 from infrastructure.event_store.store import PostgresEventStore
@@ -140,13 +139,13 @@ class Retention:
 
     async def _swept(self, now: datetime) -> Aged:
         left = await self._left_over(now)
-        if left and isinstance(self._blobs, LocalBlobs):
+        if left:
             await self._blobs.sweep(left)
         return Aged(kind="files", rows=len(left), bytes=sum(left.values()))
 
-    async def _left_over(self, now: datetime) -> dict[str, int]:
+    async def _left_over(self, now: datetime) -> Mapping[str, int]:
         moment = before(now, self._keeping.files)
-        if moment is None or not isinstance(self._blobs, LocalBlobs):
+        if moment is None:
             return {}
         return await self._blobs.left_over(before=moment)
 
@@ -220,6 +219,7 @@ class Retention:
             "sessions": before(now, keeping.sessions),
             "links": before(now, keeping.sessions),
             "answers": now - ANSWERS,
+            "blobs": before(now, keeping.files),
         }
         there = await (await connection.execute(_SQL["there"])).fetchone()
         if there and there[0]:

@@ -277,9 +277,13 @@ async def _blobs(settings: Settings, stack: AsyncExitStack) -> Blobs:
 
 
 def _schedule(world: World) -> Schedule:
+    async def apply() -> None:
+        await world.files.sweep(cause=system_cause())
+        await world.retention.apply(cause=system_cause())
+
     return Schedule(
         world.database.dsn,
-        lambda: world.retention.apply(cause=system_cause()),
+        apply,
         every=world.settings.retention_interval_hours * 3600.0,
     )
 

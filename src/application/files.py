@@ -118,6 +118,11 @@ class Files:
         """Delete the files of a flow that was deleted."""
         return (await self._clear(flow, cause=cause)).position
 
+    async def sweep(self, *, cause: Cause) -> None:
+        """Delete the files of flows whose deletion was cut short, some at a time."""
+        for flow in await self._bytes.strays(limit=AT_A_TIME):
+            await self.forget_flow(flow, cause=part_of(cause, str(flow)))
+
     async def get(self, actor: Actor, file_id: UUID) -> File:
         """Return a file of *actor*'s as the log has it, or raise `NotFoundError`."""
         await self._permissions.require(actor, "file", file_id)

@@ -27,6 +27,13 @@ class PostgresFileBytes(FileBytes):
         WHERE o.owner = %s AND o.kind = 'file'
     """
 
+    _STRAYS: Final = """
+        SELECT DISTINCT left(c.key, 36)::uuid FROM es.claims AS c
+        WHERE c.kind = 'file-name' AND NOT EXISTS (
+            SELECT FROM es.ownership AS o WHERE o.resource = left(c.key, 36)::uuid)
+        LIMIT %s
+    """
+
     def __init__(
         self,
         database: Database,
@@ -78,6 +85,12 @@ class PostgresFileBytes(FileBytes):
         wanted = SealedPieces(content.size, start=start, end=end)
         pieces = self._blobs.stream(address, start=wanted.begins, end=wanted.ends)
         return wanted.opened(pieces, cipher)
+
+    @override
+    async def strays(self, *, limit: int) -> list[UUID]:
+        async with self._database.pool.connection() as connection:
+            found = await connection.execute(self._STRAYS, [limit])
+            return [flow for (flow,) in await found.fetchall()]
 
     @override
     async def held(self, owner: UUID) -> int:

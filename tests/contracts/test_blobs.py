@@ -1,7 +1,10 @@
 """What every blob store must do: a directory, and a real S3."""
 
+import asyncio
 import os
 from collections.abc import AsyncIterator
+from datetime import UTC, datetime, timedelta
+from hashlib import sha256
 from pathlib import Path
 
 import pytest
@@ -105,4 +108,111 @@ async def test_a_bucket_that_exists_answers(s3: S3Server) -> None:
 
     await blobs.check()
 
+    blobs.close()
+
+
+PART = 8 * 1024 * 1024
+
+
+async def pieces(data: bytes, *, size: int = 300_000) -> AsyncIterator[bytes]:
+    for at in range(0, len(data), size):
+        yield data[at : at + size]
+
+
+async def got(blobs: Blobs, address: str, **part: int) -> bytes:
+    return b"".join([piece async for piece in blobs.stream(address, **part)])
+
+
+@pytest.mark.parametrize("size", [0, 1, 3 * 1024 * 1024, PART, 2 * PART + 1])
+async def test_what_came_in_pieces_is_a_blob_like_any_other(
+    blobs: Blobs, size: int
+) -> None:
+    data = os.urandom(size)
+
+    arrival = await blobs.receive(pieces(data))
+    assert (arrival.address, arrival.size) == (sha256(data).hexdigest(), size)
+    if size:  # others have put nothing before
+        with pytest.raises(ContentMissingError):
+            await got(blobs, arrival.address)
+    await blobs.accept(arrival)
+
+    assert await blobs.get(arrival.address) == data
+    assert await got(blobs, arrival.address) == data
+    assert await blobs.left_over(before=datetime.now(UTC) + timedelta(hours=1)) == {}
+
+
+@pytest.mark.parametrize(
+    ("start", "end"), [(0, 10), (5, 6), (1_500_000, 1_700_000), (2_999_990, None)]
+)
+async def test_a_part_of_a_blob_can_be_streamed(
+    blobs: Blobs, start: int, end: int | None
+) -> None:
+    data = os.urandom(3_000_000)
+    address = await blobs.put(data)
+
+    found = [piece async for piece in blobs.stream(address, start=start, end=end)]
+
+    assert b"".join(found) == data[start:end]
+    assert max(map(len, found)) <= 1024 * 1024
+
+
+async def test_what_is_refused_leaves_nothing(blobs: Blobs) -> None:
+    arrival = await blobs.receive(pieces(os.urandom(100)))
+
+    await blobs.refuse(arrival)
+    await blobs.refuse(arrival)
+
+    assert await blobs.left_over(before=datetime.now(UTC) + timedelta(hours=1)) == {}
+    with pytest.raises(ContentMissingError):
+        await got(blobs, arrival.address)
+
+
+class BrokenOffError(Exception):
+    """Whoever sent the bytes went away."""
+
+
+@pytest.mark.parametrize("size", [100, PART + 100])
+async def test_what_is_broken_off_leaves_nothing(blobs: Blobs, size: int) -> None:
+    async def broken_off() -> AsyncIterator[bytes]:
+        async for piece in pieces(os.urandom(size)):
+            yield piece
+        raise BrokenOffError
+
+    with pytest.raises(BrokenOffError):
+        await blobs.receive(broken_off())
+
+    soon = datetime.now(UTC) + timedelta(hours=1)
+    async with asyncio.timeout(10):
+        while await blobs.left_over(before=soon):  # S3 is told in the background
+            await asyncio.sleep(0.01)
+
+
+async def test_what_nobody_decided_on_is_swept_once_it_is_old(blobs: Blobs) -> None:
+    arrival = await blobs.receive(pieces(b"abc"))
+    now = datetime.now(UTC)
+
+    assert await blobs.left_over(before=now - timedelta(hours=1)) == {}
+    left = await blobs.left_over(before=now + timedelta(hours=1))
+    assert left == {arrival.place: 3}
+    await blobs.sweep(left)
+
+    assert await blobs.left_over(before=now + timedelta(hours=1)) == {}
+
+
+@pytest.mark.server
+@pytest.mark.slow
+async def test_an_upload_that_a_killed_server_left_is_swept(s3: S3Server) -> None:
+    blobs = _s3(s3)
+    where = {"Bucket": s3.bucket, "Key": "arriving/half"}
+    begun = blobs._client.create_multipart_upload(**where)
+    blobs._client.upload_part(
+        **where, UploadId=begun["UploadId"], PartNumber=1, Body=b"x" * PART
+    )
+
+    soon = datetime.now(UTC) + timedelta(hours=1)
+    left = await blobs.left_over(before=soon)
+    assert len(left) == 1
+    await blobs.sweep(left)
+
+    assert await blobs.left_over(before=soon) == {}
     blobs.close()

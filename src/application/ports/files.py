@@ -61,6 +61,10 @@ class FileBytes(Protocol):
         """
         ...
 
+    async def strays(self, *, limit: int) -> list[UUID]:
+        """Return some flows that are no more and have files yet."""
+        ...
+
     async def held(self, owner: UUID) -> int:
         """Return how many bytes the files of *owner* have together."""
         ...

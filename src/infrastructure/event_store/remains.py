@@ -77,6 +77,9 @@ class PostgresEstate(Estate):
     @override
     async def clear(self, subject: UUID) -> Mapping[str, int]:
         gone: Counter[str] = Counter()
+        while some := await self._some("blobs", subject):
+            await asyncio.gather(*(self._delete_blob(address) for _, address in some))
+            gone += await self._delete(("blobs",), [key for key, _ in some])
         while some := await self._some("contents", subject):
             # Blobs before the rows that alone tell where they lie.
             addresses = [address for _, address in some if address is not None]
@@ -96,7 +99,9 @@ class PostgresEstate(Estate):
         gone["dead_letters"] += gone.pop("stray_letters", 0)
         return {kind: gone[kind] for kind in sorted(gone) if gone[kind]}
 
-    async def _delete(self, kinds: Sequence[str], ids: Sequence[UUID]) -> Counter[str]:
+    async def _delete(
+        self, kinds: Sequence[str], ids: Sequence[UUID] | Sequence[str]
+    ) -> Counter[str]:
         gone: Counter[str] = Counter()
         async with (
             self._database.pool.connection() as connection,

@@ -20,6 +20,14 @@ INSERT INTO es.subject_keys (subject, wrapped, key_id) VALUES (%(subject)s, '', 
 ON CONFLICT (subject) DO UPDATE SET wrapped = '', key_id = ''
 WHERE subject_keys.wrapped <> ''
 
+-- name: some_blobs
+-- Those that came or went when a server was killed; contents name the others.
+SELECT key, split_part(key, '/', 4) FROM es.claims
+WHERE kind = 'blob' AND holder = %(subject)s LIMIT %(limit)s
+
+-- name: blobs
+DELETE FROM es.claims WHERE kind = 'blob' AND key = ANY(%(ids)s)
+
 -- name: some_contents
 SELECT id, address FROM es.contents WHERE subject = %(subject)s LIMIT %(limit)s
 
