@@ -4,7 +4,9 @@ import asyncio
 import re
 from collections import deque
 from collections.abc import AsyncIterator
+from contextlib import suppress
 from typing import Any, Final, NamedTuple
+from uuid import UUID
 
 from litestar import Request
 from litestar.exceptions import InternalServerException
@@ -19,10 +21,23 @@ from python_multipart.exceptions import MultipartParseError
 from python_multipart.multipart import MultipartParser, parse_options_header
 
 from api.problems import Refusal
+from application.commands import Done
+from application.file_limits import FileTooLargeError
+from application.ports import Actor, Cause
+from application.uploads import Uploads
+from domain.file.file import File
+from domain.kernel import DomainError
+
+AnyRequest = Request[Any, Any, Any]
 
 FIELD: Final = "file"
 PATIENCE: Final = 60.0
 """Seconds in which at least some bytes must come."""
+LINGER: Final = 16 * 1024 * 1024
+LINGER_SECONDS: Final = 5.0
+"""What is let pass of a body that is refused, in bytes and seconds."""
+CLOSE: Final = {"Connection": "close"}
+"""Says that what is still to come will not be read."""
 LARGEST_REST: Final = 1024 * 1024
 """Bytes of a form beside its file."""
 _BOUNDARY: Final = re.compile(rb"[\w-]{1,70}", re.ASCII)
@@ -31,13 +46,6 @@ NO_BOUNDARY: Final = (
     "Content-Type header must be 'multipart/form-data' with a boundary parameter."
 )
 MALFORMED: Final = "Invalid multipart formatting"
-
-
-class FilePart(NamedTuple):
-    """A file under way: its name as the client has it, and its bytes, once."""
-
-    name: str
-    chunks: AsyncIterator[bytes]
 
 
 class _Began(NamedTuple):
@@ -67,20 +75,50 @@ class UploadOperation(Operation):
         )
 
 
-async def file_in(
-    request: Request[Any, Any, Any], *, largest: int, missing: Refusal
-) -> FilePart:
+async def take_in(
+    request: AnyRequest,
+    uploads: Uploads,
+    actor: Actor,
+    *,
+    largest: int,
+    missing: Refusal,
+    cause: Cause,
+    flow: UUID | None = None,
+) -> Done[File]:
     """
-    Return the file that the form of *request* brings, before its bytes have come.
+    Take in the file that the form of *request* brings, as it comes.
 
-    Raise *missing* if there is none. Its chunks raise a `Refusal` where the form is
-    broken, broken off, or brings a second file.
+    Raise *missing* if there is none, a `Refusal` where the form is broken, broken
+    off, brings a second file or one beyond *largest* bytes, and what `Uploads.take`
+    raises.
     """
-    form = _Form(request, largest=largest)
+    stream = request.stream()
+    try:
+        _check_length(request, largest)
+        form = _Form(request.headers.get("content-type"), stream)
+        name = await _name_of_file(form, missing)
+        return await uploads.take(actor, name, _bytes(form), flow=flow, cause=cause)
+    except FileTooLargeError:
+        await _let_pass(stream)
+        megabytes = largest // (1024 * 1024)
+        said = f"File size is larger than the maximum file size {megabytes} MB."
+        raise Refusal(413, said, CLOSE) from None
+    except (DomainError, Refusal):
+        await _let_pass(stream)
+        raise
+
+
+def _check_length(request: AnyRequest, largest: int) -> None:
+    announced = request.headers.get("content-length", "")
+    if announced.isdigit() and int(announced) > largest + LARGEST_REST:
+        raise FileTooLargeError
+
+
+async def _name_of_file(form: "_Form", missing: Refusal) -> str:
     while True:
         match await form.next():
             case _Began(name=name, filename=filename) if name == FIELD and filename:
-                return FilePart(filename, _bytes(form))
+                return filename
             case _Ended(form=True):
                 raise missing
             case _:
@@ -108,18 +146,15 @@ async def _bytes(form: "_Form") -> AsyncIterator[bytes]:
 class _Form:
     """Says what a multipart body holds, piece by piece."""
 
-    def __init__(self, request: Request[Any, Any, Any], *, largest: int) -> None:
-        kind, options = parse_options_header(request.headers.get("content-type"))
+    def __init__(self, media_type: str | None, stream: AsyncIterator[bytes]) -> None:
+        kind, options = parse_options_header(media_type)
         boundary = options.get(b"boundary")
         if kind != b"multipart/form-data" or not boundary:
             raise Refusal(422, NO_BOUNDARY)
         if not _BOUNDARY.fullmatch(boundary):
             raise Refusal(422, "Invalid boundary format")
-        announced = request.headers.get("content-length", "")
-        if announced.isdigit() and int(announced) > largest + LARGEST_REST:
-            raise too_large(largest)
         self.others = 0
-        self._stream = request.stream()
+        self._stream = stream
         self._heard: deque[_Heard] = deque()
         self._headers: dict[bytes, bytes] = {}
         self._field, self._value = b"", b""
@@ -187,15 +222,19 @@ class _Form:
         self._heard.append(data[start:end])
 
 
-CLOSE: Final = {"Connection": "close"}
-"""Says that what is still to come will not be read."""
+async def _let_pass(stream: AsyncIterator[bytes]) -> None:
+    """
+    Read some of what is still coming, and forget it.
 
-
-def too_large(largest: int) -> Refusal:
-    """Return the refusal of a file that is larger than allowed, in bytes."""
-    megabytes = largest // (1024 * 1024)
-    said = f"File size is larger than the maximum file size {megabytes} MB."
-    return Refusal(413, said, CLOSE)
+    A client that is cut off while it sends may never see why.
+    """
+    passed = 0
+    with suppress(InternalServerException, TimeoutError):
+        async with asyncio.timeout(LINGER_SECONDS):
+            async for chunk in stream:
+                passed += len(chunk)
+                if passed > LINGER:
+                    break
 
 
 def _text(data: bytes) -> str:

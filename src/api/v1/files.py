@@ -12,8 +12,7 @@ from api.file_answers import handed_out
 from api.given import Given
 from api.problems import Refusal
 from api.requests import Answers, streamed_cause_of
-from api.uploads import UploadOperation, file_in, too_large
-from application.file_limits import FileTooLargeError
+from api.uploads import UploadOperation, take_in
 from application.files import Files
 from application.permissions import NotFoundError, Permissions
 from application.ports import Actor, Cause, ContentMissingError
@@ -56,15 +55,15 @@ async def uploaded(
 ) -> Uploaded:
     """Take in the file of a form, for a flow."""
     await permissions.require(actor, "flow", flow_id)  # before any byte has come
-    part = await file_in(
-        request, largest=largest, missing=Refusal(422, "The form has no file")
+    done = await take_in(
+        request,
+        uploads,
+        actor,
+        largest=largest,
+        missing=Refusal(422, "The form has no file"),
+        flow=flow_id,
+        cause=cause,
     )
-    try:
-        done = await uploads.take(
-            actor, part.name, part.chunks, flow=flow_id, cause=cause
-        )
-    except FileTooLargeError:
-        raise too_large(largest) from None
     await answers.settle(done.position)
     return Uploaded(flow_id=str(flow_id), file_path=done.result.path)
 

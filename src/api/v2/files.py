@@ -18,11 +18,10 @@ from api.given import Given
 from api.problems import Refusal
 from api.requests import Answers, streamed_cause_of
 from api.security import READ
-from api.uploads import UploadOperation, file_in, too_large
+from api.uploads import UploadOperation, take_in
 from api.v1.files import Told
 from api.v1.users import naive
 from api.zip_stream import Member, unlike, zipped
-from application.file_limits import FileTooLargeError
 from application.files import Files
 from application.names import Name
 from application.permissions import person
@@ -89,12 +88,14 @@ class UserFileController(Controller):
         answers: Given[Answers],
     ) -> FileHead:
         """Upload a file, in a form field called ``file``."""
-        missing = Refusal(400, "No file provided")
-        part = await file_in(request, largest=largest_file, missing=missing)
-        try:
-            done = await uploads.take(actor, part.name, part.chunks, cause=cause)
-        except FileTooLargeError:
-            raise too_large(largest_file) from None
+        done = await take_in(
+            request,
+            uploads,
+            actor,
+            largest=largest_file,
+            missing=Refusal(400, "No file provided"),
+            cause=cause,
+        )
         await answers.settle(done.position)
         return _head(done.result)
 
@@ -171,7 +172,8 @@ class UserFileController(Controller):
         file = await files.get(actor, file_id)
         if not return_content:
             return await handed_out(request, files, file)
-        return Response(await _text(files, file, max_json))
+        text = await _text(files, file, max_json)
+        return Response(msgspec.json.encode(text), media_type="application/json")
 
     @put("/{file_id:str}")
     async def rename(
