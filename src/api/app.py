@@ -1,6 +1,6 @@
 """The application as a web server sees it."""
 
-from typing import Any
+from typing import Any, Final
 
 from litestar import Litestar, Request
 from litestar.config.cors import CORSConfig
@@ -12,13 +12,27 @@ from api.mcp.callers import Callers
 from api.open_streams import EndingStreams
 from api.openapi import document as openapi
 from api.problems import HANDLERS
-from api.requests import (
-    AnswerHeaders,
-    wait_for_position,
-)
+from api.rates import within_rates
+from api.requests import wait_for_position
 from api.routes import routes
 from api.sockets import at_the_door
+from api.stamps import Naming, stamp
+from application.rates import Limiter, Rates
 from infrastructure.settings import Settings
+
+EXPOSED: Final = [
+    "Content-Disposition",
+    "ETag",
+    "RateLimit-Limit",
+    "RateLimit-Remaining",
+    "RateLimit-Reset",
+    "Retry-After",
+    "X-Position",
+    "X-Request-Id",
+    "X-Run-Id",
+    "X-Stale",
+]
+"""Headers of ours that pages of other origins may read, where those may ask."""
 
 
 def create_app(application: Application) -> Litestar:
@@ -26,11 +40,12 @@ def create_app(application: Application) -> Litestar:
     settings = application.world.settings
     return Litestar(
         route_handlers=routes(front_end=settings.frontend_path is not None),
-        guards=[at_the_door],
+        guards=[at_the_door, within_rates],
         before_request=_wait_for_position,
         dependencies=dependencies_of(application),
         exception_handlers=HANDLERS,
-        middleware=[AnswerHeaders(), EndingStreams(application.open_streams)],
+        before_send=[stamp],
+        middleware=[Naming(), EndingStreams(application.open_streams)],
         request_max_body_size=settings.max_json_body_bytes,
         cors_config=_cors(settings),
         openapi_config=openapi.config(),
@@ -44,6 +59,7 @@ def create_app(application: Application) -> Litestar:
                     origins=settings.cors_origins,
                 ),
                 "show_docs": settings.show_docs,
+                "limiter": Limiter(application.world.tallies, _rates(settings)),
             }
         ),
         logging_config=None,
@@ -54,11 +70,21 @@ async def _wait_for_position(request: Request[Any, Any, Any]) -> None:
     await wait_for_position(request, request.app.state.daemon)
 
 
+def _rates(settings: Settings) -> Rates:
+    return Rates(
+        sign_in=settings.rate_limit_sign_in,
+        runs=settings.rate_limit_runs,
+        public_runs=settings.rate_limit_public_runs,
+        uploads=settings.rate_limit_uploads,
+        other=settings.rate_limit_other,
+    )
+
+
 def _cors(settings: Settings) -> CORSConfig | None:
     if not settings.cors_origins:
         return None
     return CORSConfig(
         allow_origins=list(settings.cors_origins),
         allow_credentials=True,
-        expose_headers=["ETag", "X-Position", "X-Stale"],
+        expose_headers=EXPOSED,
     )

@@ -24,6 +24,7 @@ from api.composition import (
     compose,
 )
 from api.sockets import SERVED, keep_quiet
+from api.stamps import RequestIds
 from infrastructure.settings import Settings, unknown
 from infrastructure.starting import CannotStartError
 
@@ -61,8 +62,10 @@ def run(host: str | None, port: int | None, data_dir: Path | None) -> None:
 def _log(settings: Settings) -> None:
     logging.basicConfig(
         level=settings.log_level.upper(),
-        format="%(asctime)s %(levelname)s %(name)s: %(message)s",
+        format="%(asctime)s %(levelname)s %(name)s [%(request_id)s]: %(message)s",
     )
+    for handler in logging.getLogger().handlers:
+        handler.addFilter(RequestIds())
     if settings.log_level != "debug":
         for talkative in ("alembic", "httpx", "httpx2", "mcp", "uvicorn"):
             logging.getLogger(talkative).setLevel(logging.WARNING)

@@ -33,6 +33,7 @@ from application.ports import (
     Recorded,
     Signals,
 )
+from application.ports.tallies import Tallies
 from application.runs import Limits, Runs
 from application.tools import Tools
 from application.users import UsernameTakenError
@@ -53,6 +54,8 @@ from infrastructure.signals.memory import MemorySignals
 from infrastructure.signals.redis import RedisSignals
 from infrastructure.starting import CannotStartError
 from infrastructure.subject_keys import PostgresSubjectKeys
+from infrastructure.tallies.memory import MemoryTallies
+from infrastructure.tallies.redis import RedisTallies
 from projections.all import ALL
 from projections.daemon import Daemon
 from projections.flows.views import FlowViews
@@ -260,6 +263,7 @@ async def _world(settings: Settings, *, serving: bool) -> AsyncIterator[World]:
                 contents=PostgresContents(database, keyring, blobs, keys),
                 vault=PostgresVault(database, keyring, keys),
                 signals=await _signals(settings, stack),
+                tallies=_tallies(settings, stack),
             )
         )
         stack.push_async_callback(world.key_uses.close)
@@ -294,6 +298,14 @@ async def _signals(settings: Settings, stack: AsyncExitStack) -> Signals:
     signals = RedisSignals(settings.redis_url)
     stack.push_async_callback(signals.close)
     return signals
+
+
+def _tallies(settings: Settings, stack: AsyncExitStack) -> Tallies:
+    if settings.redis_url is None:
+        return MemoryTallies()
+    tallies = RedisTallies(settings.redis_url)
+    stack.push_async_callback(tallies.close)
+    return tallies
 
 
 def _told_of_endings(world: World, core: Tail) -> OpenStreams:

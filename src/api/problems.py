@@ -55,7 +55,9 @@ from application.ports.refusals import (
     UnreadableEventError,
     UnstorableError,
 )
+from application.ports.tallies import TalliesAwayError
 from application.publishing import NotASiteError
+from application.rates import Left, TooManyRequestsError
 from application.sessions import (
     AutoLoginOffError,
     BadRefreshTokenError,
@@ -121,6 +123,8 @@ STATUS: Final[dict[type[DomainError], int]] = {
     BadRefreshTokenError: 401,
     SpentLinkError: 401,
     TooManyFailuresError: 429,
+    TooManyRequestsError: 429,
+    TalliesAwayError: 503,
     ConcurrencyError: 409,
     McpServerNameTakenError: 409,
     McpServerNotFoundError: 404,
@@ -197,15 +201,26 @@ def problem(
     )
 
 
+def told(left: Left) -> dict[str, str]:
+    """Return the headers that tell what is left of a rate."""
+    return {
+        "ratelimit-limit": str(left.limit),
+        "ratelimit-remaining": str(left.remaining),
+        "ratelimit-reset": str(left.seconds),
+    }
+
+
 def of_domain(_: AnyRequest, error: DomainError) -> Response[dict[str, Any]]:
     """Answer a refusal of the domain or of a use case."""
     status = status_of(error)
     headers: dict[str, str] | None = None
     if status == 401:  # noqa: PLR2004
         headers = BEARER
+    elif isinstance(error, TooManyRequestsError):
+        headers = {"Retry-After": str(error.seconds), **told(error.left)}
     elif isinstance(error, TooManyFailuresError):
         headers = {"Retry-After": str(error.seconds)}
-    elif isinstance(error, StoreBusyError | OutcomeUnknownError):
+    elif isinstance(error, StoreBusyError | OutcomeUnknownError | TalliesAwayError):
         headers = RETRY_SOON
     return problem(status, detail_of(error), headers)
 

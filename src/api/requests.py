@@ -3,16 +3,13 @@
 import re
 from collections.abc import Sequence
 from hashlib import sha256
-from typing import Any, Final, override
-from uuid import NAMESPACE_URL, uuid4, uuid5
+from typing import Any, Final
+from uuid import NAMESPACE_URL, UUID, uuid4, uuid5
 
 from litestar import Request
-from litestar.datastructures import MutableScopeHeaders
-from litestar.enums import ScopeType
-from litestar.middleware import ASGIMiddleware
-from litestar.types import ASGIApp, Message, Receive, Scope, Send
 
-from api.problems import SECURITY, Refusal
+from api.problems import Refusal
+from api.stamps import leave, story_of
 from application.ports import Actor, Cause, Freshness, Position
 
 AnyRequest = Request[Any, Any, Any]
@@ -34,28 +31,30 @@ def actor_of(request: AnyRequest) -> Actor:
 async def cause_of(request: AnyRequest) -> Cause:
     """Return why events are appended: this request, by whoever sent it."""
     actor: Actor = request.state.actor
+    story = story_of(request.scope)
     key = request.headers.get("idempotency-key")
     if not key:
-        return Cause(actor=actor, command_id=uuid4(), correlation_id=uuid4())
-    return _repeatable(actor, key, _asked(request) + await request.body())
+        return Cause(actor=actor, command_id=uuid4(), correlation_id=story)
+    return _repeatable(actor, key, _asked(request) + await request.body(), story)
 
 
 def streamed_cause_of(request: AnyRequest) -> Cause:
     """Return `cause_of` a request whose body must not be read as a whole."""
     actor: Actor = request.state.actor
+    story = story_of(request.scope)
     key = request.headers.get("idempotency-key")
     if not key:
-        return Cause(actor=actor, command_id=uuid4(), correlation_id=uuid4())
-    return _repeatable(actor, key, _asked(request))
+        return Cause(actor=actor, command_id=uuid4(), correlation_id=story)
+    return _repeatable(actor, key, _asked(request), story)
 
 
-def _repeatable(actor: Actor, key: str, asked: bytes) -> Cause:
+def _repeatable(actor: Actor, key: str, asked: bytes, story: UUID) -> Cause:
     if len(key) > LONGEST_KEY:
         raise Refusal(422, f"Idempotency-Key has more than {LONGEST_KEY} characters")
     return Cause(
         actor=actor,
         command_id=uuid5(NAMESPACE_URL, f"{actor.user}/{key}"),
-        correlation_id=uuid4(),
+        correlation_id=story,
         request_hash=sha256(asked).digest(),
         idempotent=True,
     )
@@ -100,7 +99,7 @@ class Answers:
         headers: dict[str, str] = {"x-position": ",".join(said)} if said else {}
         if not reached:
             headers["x-stale"] = "true"
-        self._request.state.answer_headers = headers
+        leave(self._request.scope, headers)
         return reached
 
 
@@ -111,7 +110,7 @@ async def wait_for_position(request: AnyRequest, freshness: Freshness) -> None:
         return
     position = parse_position(asked)
     if not await freshness.reached(position, within=PATIENCE):
-        request.state.answer_headers = {"x-stale": "true"}
+        leave(request.scope, {"x-stale": "true"})
 
 
 def parse_position(text: str) -> Position:
@@ -121,30 +120,6 @@ def parse_position(text: str) -> Position:
     if not all(found):
         raise Refusal(422, "X-Min-Position is not like core=12,runs=90")
     return Position(**{m[1]: int(m[2]) for m in found if m})
-
-
-class AnswerHeaders(ASGIMiddleware):
-    """Puts on every answer what the request left for it, and what protects pages."""
-
-    scopes = (ScopeType.HTTP,)
-
-    @override
-    async def handle(
-        self, scope: Scope, receive: Receive, send: Send, next_app: ASGIApp
-    ) -> None:
-        """Pass the request on, and add headers to what comes back."""
-
-        async def with_headers(message: Message) -> None:
-            if message["type"] == "http.response.start":
-                headers = MutableScopeHeaders.from_message(message)
-                for name, value in SECURITY.items():
-                    headers.setdefault(name, value)
-                left: dict[str, str] = scope.get("state", {}).get("answer_headers", {})
-                for name, value in left.items():
-                    headers[name] = value
-            await send(message)
-
-        await next_app(scope, receive, with_headers)
 
 
 def page_of(

@@ -28,6 +28,11 @@ WATCH: Final = {"scope": ("read", "run")}
 ANY: Final = {"scope": get_args(Scope.__value__)}
 """A route's ``opt`` that says which scopes of an API key open it, any of them."""
 
+SIGN_IN: Final = {"public": True, "rate": "sign_in"}
+PUBLIC_RUN: Final = {"public": True, "rate": "public_runs"}
+UPLOAD: Final = {"rate": "uploads"}
+"""A route's ``opt`` that says which rate it counts for, where no rule does."""
+
 GUARDED_ITSELF: Final = {"guarded_itself": True}
 """A route's ``opt`` that has a guard of its own find out who asks."""
 
@@ -53,7 +58,7 @@ def by_cookie(path: str) -> bool:
 
 async def signed_in(connection: Connection, handler: BaseRouteHandler) -> None:
     """Find out who asks, or refuse."""
-    if handler.opt.get("public"):
+    if handler.opt.get("public") or connection.scope.get("method") == "OPTIONS":
         connection.state.actor = ANONYMOUS
     elif not handler.opt.get("guarded_itself"):
         await admit(connection, handler)

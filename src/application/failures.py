@@ -1,16 +1,14 @@
 """How often somebody may fail to sign in, before the door is closed for a while."""
 
-import time
-from collections import OrderedDict, deque
-from collections.abc import Callable
 from datetime import timedelta
+from hashlib import sha256
 from typing import Final
 
+from application.ports.tallies import Tallies
 from domain.kernel import DomainError
 
 FAILURES: Final = 10
 WINDOW: Final = timedelta(minutes=5)
-WATCHED: Final = 50_000
 
 
 class TooManyFailuresError(DomainError):
@@ -23,38 +21,33 @@ class TooManyFailuresError(DomainError):
 
 class Failures:
     """
-    Failed attempts per name and address, in this process.
+    Failed attempts per name and address, on all servers together.
 
-    Ten within five minutes close the door until the oldest of them is forgotten.
+    Ten within five minutes close the door until five minutes after the first of them.
+    Where the counts do not answer, nobody is let in: `TalliesAwayError`.
     """
 
-    def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
-        self._clock = clock
-        self._seen: OrderedDict[tuple[str, str], deque[float]] = OrderedDict()
+    def __init__(self, tallies: Tallies) -> None:
+        self._tallies = tallies
 
-    def check(self, username: str, address: str) -> None:
+    async def check(self, username: str, address: str) -> None:
         """Refuse while the door is closed."""
-        recent = self._recent(username, address)
-        if len(recent) >= FAILURES:
-            left = WINDOW.total_seconds() - (self._clock() - recent[0])
-            raise TooManyFailuresError(max(1, int(left) + 1))
+        tally = await self._tallies.look(_key(username, address))
+        if tally.times >= FAILURES:
+            raise TooManyFailuresError(max(1, int(tally.seconds) + 1))
 
-    def note(self, username: str, address: str) -> bool:
+    async def note(self, username: str, address: str) -> bool:
         """Count one more; tell whether it closes the door."""
-        recent = self._recent(username, address)
-        recent.append(self._clock())
-        self._seen[username, address] = recent
-        self._seen.move_to_end((username, address))
-        if len(self._seen) > WATCHED:
-            self._seen.popitem(last=False)
-        return len(recent) == FAILURES
+        within = WINDOW.total_seconds()
+        tally = await self._tallies.add(_key(username, address), within=within)
+        return tally.times == FAILURES
 
-    def forget(self, username: str, address: str) -> None:
+    async def forget(self, username: str, address: str) -> None:
         """Begin anew, for the right password was given."""
-        self._seen.pop((username, address), None)
+        await self._tallies.forget(_key(username, address))
 
-    def _recent(self, username: str, address: str) -> deque[float]:
-        recent = self._seen.get((username, address), deque())
-        while recent and self._clock() - recent[0] > WINDOW.total_seconds():
-            recent.popleft()
-        return recent
+
+def _key(username: str, address: str) -> str:
+    # No names where the counts are kept, and no lengths but this one.
+    digest = sha256(f"{username}\n{address}".encode()).hexdigest()
+    return f"failures:{digest}"

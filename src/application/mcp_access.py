@@ -124,12 +124,13 @@ class McpAccesses:
         ownership: Ownership,
         vault: Vault,
         accounts: Accounts,
+        failures: Failures,
     ) -> None:
         self._store = store
         self._permissions = Permissions(ownership)
         self._vault = vault
         self._accounts = accounts
-        self._failures = Failures()
+        self._failures = failures
 
     async def of(self, actor: Actor, project_id: UUID) -> McpAccess | None:
         """Return what *actor* has set for the callers of a project's tools."""
@@ -184,19 +185,19 @@ class McpAccesses:
         access = project.mcp_access
         if access is None or project.deleted:
             return Caller(None)
-        self._failures.check(str(project_id), offered.address)
+        await self._failures.check(str(project_id), offered.address)
         fits, shown = await self._fits(access, offered)
         if not fits:
             return Caller(None, refused=shown)
-        self._failures.forget(str(project_id), offered.address)
+        await self._failures.forget(str(project_id), offered.address)
         account = await self._accounts.get(project.owner)
         if account is None or not account.active:
             return Caller(None)
         return Caller(Actor(project.owner, credential=f"mcp:{project_id}"))
 
-    def note_failure(self, project_id: UUID, address: str) -> None:
+    async def note_failure(self, project_id: UUID, address: str) -> None:
         """Count a wrong secret from *address*."""
-        self._failures.note(str(project_id), address)
+        await self._failures.note(str(project_id), address)
 
     async def require_carried_out(self, project_id: UUID) -> None:
         """Raise `UnsupportedMcpAccessError` where callers cannot be checked so."""

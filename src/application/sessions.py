@@ -181,7 +181,7 @@ class Sessions:
         mint: Mint,
         api_keys: ApiKeys,
         uses: Uses,
-        failures: Failures | None = None,
+        failures: Failures,
     ) -> None:
         self._store = store
         self._claims = claims
@@ -192,7 +192,7 @@ class Sessions:
         self._mint = mint
         self._api_keys = api_keys
         self._uses = uses
-        self._failures = failures or Failures()
+        self._failures = failures
         self._turns: Turns[tuple[str, str]] = Turns()
 
     async def sign_in(self, username: str, password: str, *, address: str) -> Pass:
@@ -204,12 +204,12 @@ class Sessions:
         return await self._let_in(user_id, "password")
 
     async def _recognised(self, username: str, password: str, address: str) -> UUID:
-        self._failures.check(username, address)
+        await self._failures.check(username, address)
         user_id = await self._claims.holder("username", username)
         if not await self._passwords.matches(user_id, password) or user_id is None:
             await self._failed(user_id, username, address)
             raise WrongCredentialsError
-        self._failures.forget(username, address)
+        await self._failures.forget(username, address)
         return user_id
 
     async def sign_in_by_link(self, token: str) -> Pass:
@@ -318,7 +318,8 @@ class Sessions:
             return  # gone, and all that they had open with them
 
     async def _failed(self, user_id: UUID | None, username: str, address: str) -> None:
-        if not self._failures.note(username, address) or user_id is None:
+        closed = await self._failures.note(username, address)
+        if not closed or user_id is None:
             return
         user = await self._store.load(User, user_id)
         user.lock_sign_in(until=datetime.now(UTC) + WINDOW)

@@ -18,6 +18,7 @@ NOT_SHOWN = {
 
 Seconds = Annotated[int, Meta(ge=1)]
 Count = Annotated[int, Meta(ge=1)]
+Rate = Annotated[int, Meta(ge=0)]
 Span = Annotated[int, Meta(ge=0, le=100_000)]
 SameSite = Literal["lax", "strict", "none"]
 
@@ -74,6 +75,22 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
         bool,
         says("Show the API's description at `/docs` and `/openapi.json`, to anybody."),
     ] = True
+    rate_limit_sign_in: Annotated[
+        Rate, says("Sign-ins and sign-ups a minute from one address; 0: any number.")
+    ] = 300
+    rate_limit_runs: Annotated[
+        Rate, says("Runs that one user may start a minute; 0: any number.")
+    ] = 3_000
+    rate_limit_public_runs: Annotated[
+        Rate,
+        says("Runs of public flows a minute from one address; 0: any number."),
+    ] = 120
+    rate_limit_uploads: Annotated[
+        Rate, says("Files that one user may upload a minute; 0: any number.")
+    ] = 600
+    rate_limit_other: Annotated[
+        Rate, says("Other requests of one user a minute; 0: any number.")
+    ] = 12_000
     log_level: Annotated[
         Literal["debug", "info", "warning", "error"],
         says("How much is logged: debug, info, warning or error."),

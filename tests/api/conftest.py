@@ -73,6 +73,7 @@ async def application(
             "LANGBUILDER_STORE_ENVIRONMENT_VARIABLES": "false",
             "LANGBUILDER_OPENAI_BASE_URL": model_server.openai_url,
             "LANGBUILDER_ALLOWED_HOSTS": ALLOWED,
+            "LANGBUILDER_RATE_LIMIT_SIGN_IN": "0",
             "LANGBUILDER_MAX_JSON_BODY_BYTES": str(4 * 1024 * 1024),
         },
         env_file=None,

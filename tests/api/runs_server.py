@@ -15,7 +15,8 @@ from litestar.di import Provide
 
 from api.polls import Polls
 from api.problems import HANDLERS
-from api.requests import AnswerHeaders, Answers, cause_of
+from api.requests import Answers, cause_of
+from api.stamps import stamp
 from api.v1.build import BuildController
 from api.v1.run import RunController
 from api.v1.runs import RunsController
@@ -33,7 +34,7 @@ def routes(lab: Lab, polls: Polls) -> Litestar:
         route_handlers=[Router("/api/v1", route_handlers=controllers)],
         dependencies=dependencies(lab, polls),
         exception_handlers=HANDLERS,
-        middleware=[AnswerHeaders()],
+        before_send=[stamp],
     )
 
 

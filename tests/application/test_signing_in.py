@@ -3,6 +3,7 @@
 import pytest
 
 from application.failures import FAILURES, WINDOW, Failures, TooManyFailuresError
+from infrastructure.tallies.memory import MemoryTallies
 
 
 class Clock:
@@ -20,48 +21,52 @@ def clock() -> Clock:
 
 @pytest.fixture
 def failures(clock: Clock) -> Failures:
-    return Failures(clock)
+    return Failures(MemoryTallies(clock))
 
 
-def fail(failures: Failures, times: int) -> list[bool]:
-    return [failures.note("ada", "10.0.0.1") for _ in range(times)]
+async def fail(failures: Failures, times: int) -> list[bool]:
+    return [await failures.note("ada", "10.0.0.1") for _ in range(times)]
 
 
-def test_the_tenth_failure_closes_the_door_and_says_so_once(failures: Failures) -> None:
-    assert fail(failures, FAILURES) == [False] * 9 + [True]
+async def test_the_tenth_failure_closes_the_door_and_says_so_once(
+    failures: Failures,
+) -> None:
+    assert await fail(failures, FAILURES) == [False] * 9 + [True]
 
     with pytest.raises(TooManyFailuresError) as refused:
-        failures.check("ada", "10.0.0.1")
+        await failures.check("ada", "10.0.0.1")
 
     assert 0 < refused.value.seconds <= WINDOW.total_seconds() + 1
 
 
-def test_nine_failures_are_forgiven(failures: Failures) -> None:
-    fail(failures, FAILURES - 1)
+async def test_nine_failures_are_forgiven(failures: Failures) -> None:
+    await fail(failures, FAILURES - 1)
 
-    failures.check("ada", "10.0.0.1")
+    await failures.check("ada", "10.0.0.1")
 
 
-def test_the_door_opens_when_the_oldest_failure_is_forgotten(
+async def test_the_door_opens_when_the_oldest_failure_is_forgotten(
     failures: Failures, clock: Clock
 ) -> None:
-    fail(failures, FAILURES)
+    await fail(failures, FAILURES)
 
     clock.now += WINDOW.total_seconds() + 0.1
 
-    failures.check("ada", "10.0.0.1")
+    await failures.check("ada", "10.0.0.1")
 
 
-def test_another_name_and_another_address_are_not_concerned(failures: Failures) -> None:
-    fail(failures, FAILURES)
+async def test_another_name_and_another_address_are_not_concerned(
+    failures: Failures,
+) -> None:
+    await fail(failures, FAILURES)
 
-    failures.check("bob", "10.0.0.1")
-    failures.check("ada", "10.0.0.2")
+    await failures.check("bob", "10.0.0.1")
+    await failures.check("ada", "10.0.0.2")
 
 
-def test_the_right_password_begins_anew(failures: Failures) -> None:
-    fail(failures, FAILURES - 1)
+async def test_the_right_password_begins_anew(failures: Failures) -> None:
+    await fail(failures, FAILURES - 1)
 
-    failures.forget("ada", "10.0.0.1")
+    await failures.forget("ada", "10.0.0.1")
 
-    assert fail(failures, FAILURES - 1) == [False] * 9
+    assert await fail(failures, FAILURES - 1) == [False] * 9

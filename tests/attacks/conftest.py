@@ -86,6 +86,7 @@ async def application(
             "LANGBUILDER_SUPERUSER": "root",
             "LANGBUILDER_SUPERUSER_PASSWORD": PASSWORD,
             "LANGBUILDER_NEW_USER_IS_ACTIVE": "true",
+            "LANGBUILDER_RATE_LIMIT_SIGN_IN": "0",
             "LANGBUILDER_MAX_JSON_BODY_BYTES": str(4 * 1024 * 1024),
             "LANGBUILDER_MAX_CONCURRENT_RUNS": str(ROOM),
             "LANGBUILDER_MAX_QUEUED_RUNS": str(QUEUE),

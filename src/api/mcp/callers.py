@@ -70,7 +70,7 @@ class Callers:
             await admit(connection, handler)
         except (DomainError, HTTPException):
             if caller.refused:
-                self._accesses.note_failure(project, offered.address)
+                await self._accesses.note_failure(project, offered.address)
             raise
         await self._permissions.require(connection.state.actor, "project", project)
         await self._accesses.require_carried_out(project)

@@ -11,6 +11,7 @@ from api.security import (
     ACCESS,
     PUBLIC,
     REFRESH,
+    SIGN_IN,
     CookieRules,
     address_of,
     from_this_machine,
@@ -47,7 +48,7 @@ class LoginController(Controller):
     tags = ("Login",)
     opt = PUBLIC
 
-    @post("/login", status_code=200)
+    @post("/login", status_code=200, opt=SIGN_IN)
     async def login(
         self,
         *,
@@ -62,7 +63,7 @@ class LoginController(Controller):
         )
         return _let_in(entered, cookie_rules)
 
-    @post("/login/link", status_code=200)
+    @post("/login/link", status_code=200, opt=SIGN_IN)
     async def login_by_link(
         self,
         *,

@@ -11,7 +11,7 @@ from litestar.params import FromPath, FromQuery, RequestBody
 from api.given import Given
 from api.problems import Refusal
 from api.requests import Answers
-from api.security import ADMIN, ANY, PUBLIC, superuser
+from api.security import ADMIN, ANY, SIGN_IN, superuser
 from application.erasure import Erasure
 from application.names import Password
 from application.permissions import NotFoundError, PrivilegeError
@@ -82,7 +82,7 @@ class UserController(Controller):
         )
         return {"total_count": total, "users": [read(row) for row in rows]}
 
-    @post("/", status_code=201, opt=PUBLIC)
+    @post("/", status_code=201, opt=SIGN_IN)
     async def sign_up(
         self,
         *,

@@ -33,6 +33,7 @@ from application.ports import (
     Vault,
 )
 from application.ports.evidence import Evidence
+from application.ports.tallies import Tallies
 from application.projects import Projects
 from application.publishing import Publishing
 from application.sessions import Sessions
@@ -105,6 +106,7 @@ class World(msgspec.Struct, frozen=True, kw_only=True):
     retention: Retention
     keys: Keys
     signals: Signals
+    tallies: Tallies
     subject_keys: PostgresSubjectKeys
 
 
@@ -133,12 +135,13 @@ def wired(means: Means) -> World:
         upkeep=upkeep,
         keys=Keys(means.store, PostgresWrapping(database, keyring.secrets)),
         signals=means.signals,
+        tallies=means.tallies,
         subject_keys=means.keys,
         **ports._asdict(),
         **filing._asdict(),
         **drawing._asdict(),
         **people._asdict(),
         **join_outside(means, ports, drawing)._asdict(),
-        **join_mcp(settings, ports, people.standings)._asdict(),
+        **join_mcp(means, ports, people.standings)._asdict(),
         **join_past(means, keeping)._asdict(),
     )

@@ -2,12 +2,12 @@
 
 from typing import NamedTuple
 
-from api.world.means import Ports
+from api.world.means import Means, Ports
+from application.failures import Failures
 from application.mcp_access import McpAccesses
 from application.mcp_servers import McpServers
 from application.standing import Standings
 from infrastructure.mcp_connections import OthersMcpServers
-from infrastructure.settings import Settings
 
 
 class Mcp(NamedTuple):
@@ -15,20 +15,22 @@ class Mcp(NamedTuple):
     mcp_servers: McpServers
 
 
-def join_mcp(settings: Settings, ports: Ports, standings: Standings) -> Mcp:
+def join_mcp(means: Means, ports: Ports, standings: Standings) -> Mcp:
     return Mcp(
         mcp_accesses=McpAccesses(
             ports.store,
             ownership=ports.ownership,
             vault=ports.vault,
             accounts=standings,
+            failures=Failures(means.tallies),
         ),
         mcp_servers=McpServers(
             ports.store,
             claims=ports.claims,
             vault=ports.vault,
             connections=OthersMcpServers(
-                allowed_hosts=settings.allowed_hosts, commands=settings.mcp_commands
+                allowed_hosts=means.settings.allowed_hosts,
+                commands=means.settings.mcp_commands,
             ),
         ),
     )

@@ -10,6 +10,7 @@ from application.ports import (
     Signals,
     Vault,
 )
+from application.ports.tallies import Tallies
 from infrastructure.event_store.canvas import PostgresCanvas
 from infrastructure.event_store.claims import PostgresClaims
 from infrastructure.event_store.ownership import PostgresOwnership
@@ -33,6 +34,7 @@ class Means(NamedTuple):
     contents: PostgresContents
     vault: PostgresVault
     signals: Signals
+    tallies: Tallies
 
 
 class Ports(NamedTuple):

@@ -10,6 +10,7 @@ from api.world.drawing import Drawing
 from api.world.means import Means, Ports
 from application.api_keys import ApiKeys
 from application.erasure import Erasure
+from application.failures import Failures
 from application.flows import NewFlow
 from application.sessions import Sessions
 from application.standing import Standings
@@ -66,15 +67,15 @@ def join_people(
         mint=SignedTokens(Tokens(keyring, settings)),
         api_keys=api_keys,
         uses=key_uses,
+        failures=Failures(means.tallies),
     )
-    environ = os.environ if settings.store_environment_variables else {}
     users = _users(
         ports,
         drawing,
         passwords=passwords,
         opened=opened,
         starters=starters,
-        environ=environ,
+        environ=os.environ if settings.store_environment_variables else {},
     )
     variables = Variables(store, ownership=ownership, vault=ports.vault)
     erasure = _erasure(means, read_tables, opened)

@@ -1,0 +1,1 @@
+"""Counts of how often something happened lately."""
