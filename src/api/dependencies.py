@@ -18,6 +18,7 @@ from api.requests import (
 from api.security import CookieRules
 from api.v1.examples import Examples
 from api.v1.system import ServerFacts
+from api.voice_exchange import Exchange
 from application.ports import Freshness
 from application.replies import Replies
 from infrastructure.components.prompts import validate_prompt
@@ -51,6 +52,7 @@ WORLD = (
     "flows",
     "editing",
     "publishing",
+    "voices",
     "projects",
     "users",
     "erasure",
@@ -93,7 +95,15 @@ def dependencies_of(application: Application) -> dict[str, Provide]:
 def _doors(application: Application) -> dict[str, object]:
     """Return what the doors work with that run flows: chats, completions, tools."""
     world, runs, streams = application.world, application.runs, application.streams
-    return {"replies": Replies(runs, streams, world.store, world.contents)}
+    replies = Replies(runs, streams, world.store, world.contents)
+    exchange = Exchange(
+        sockets=application.sockets,
+        voices=world.voices,
+        flows_to_run=application.flows_to_run,
+        replies=replies,
+        streams=streams,
+    )
+    return {"replies": replies, "exchange": exchange}
 
 
 def _views(world: World) -> dict[str, object]:

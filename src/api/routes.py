@@ -35,6 +35,7 @@ from api.v1.store import StoreController
 from api.v1.system import ConfigController, HealthController
 from api.v1.users import UserController
 from api.v1.variables import VariableController
+from api.v1.voice import VoiceController
 from api.v2.files import UserFileController
 from api.v2.mcp_servers import McpServerController
 
@@ -65,6 +66,7 @@ V1 = (
     PublishController,
     UndefinedController,
     DeprecatedController,
+    VoiceController,
     EventController,
     ProjectionController,
     ErasureController,

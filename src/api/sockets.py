@@ -97,10 +97,33 @@ class ClosingError(Exception):
 
 
 class Pace(msgspec.Struct, frozen=True):
-    """How much a client may send: ``burst`` messages at once, then so many a second."""
+    """
+    How much a client may send.
+
+    ``burst`` messages and ``bytes_burst`` bytes at once, then so many a second.
+    """
 
     burst: float
     refill: float
+    bytes_burst: float = 4 * LARGEST
+    bytes_refill: float = LARGEST
+
+
+class Allowance:
+    """What is left of a burst, and comes back with time."""
+
+    def __init__(self, burst: float, refill: float) -> None:
+        self._burst = burst
+        self._refill = refill
+        self._left = burst
+        self._at = time.monotonic()
+
+    def takes(self, much: float) -> bool:
+        """Take *much* of it; tell whether there was enough."""
+        now = time.monotonic()
+        refilled = self._left + (now - self._at) * self._refill
+        self._left, self._at = min(self._burst, refilled) - much, now
+        return self._left >= 0
 
 
 class Habits(msgspec.Struct, frozen=True, kw_only=True):
@@ -191,15 +214,25 @@ def _words(refused: DomainError | HTTPException) -> str:
 class Line:
     """One socket that is open: what is heard on it, and what is said."""
 
-    def __init__(self, socket: Socket, tasks: asyncio.TaskGroup, pace: Pace) -> None:
+    def __init__(
+        self,
+        socket: Socket,
+        tasks: asyncio.TaskGroup,
+        pace: Pace,
+        recognise: Callable[[Socket], Awaitable[Actor]],
+    ) -> None:
         self.actor: Actor = socket.state.actor
         self.used = time.monotonic()
         self._socket = socket
         self._tasks = tasks
-        self._pace = pace
-        self._allowed = pace.burst
-        self._counted = self.used
+        self._recognise = recognise
+        self._messages = Allowance(pace.burst, pace.refill)
+        self._bytes = Allowance(pace.bytes_burst, pace.bytes_refill)
         self._heard: asyncio.Queue[str] = asyncio.Queue(WAITING)
+
+    async def renew(self) -> None:
+        """Look at the credential again, before something is done in its name."""
+        self.actor = await self._recognise(self._socket)
 
     async def hear(self) -> AsyncGenerator[str]:
         """Yield what the client says, text by text, until it hangs up."""
@@ -227,19 +260,13 @@ class Line:
             if message["type"] == "websocket.disconnect":
                 raise WebSocketDisconnect(detail="", code=message["code"])
             self.used = time.monotonic()
-            self._count()
+            text = _text(message)
+            if not self._messages.takes(1) or not self._bytes.takes(len(text)):
+                raise ClosingError(REFUSED, "Too many messages")
             try:
-                self._heard.put_nowait(_text(message))
+                self._heard.put_nowait(text)
             except asyncio.QueueFull:
                 raise ClosingError(REFUSED, "Too many messages are waiting") from None
-
-    def _count(self) -> None:
-        passed = self.used - self._counted
-        self._counted = self.used
-        refilled = self._allowed + passed * self._pace.refill
-        self._allowed = min(self._pace.burst, refilled) - 1
-        if self._allowed < 0:
-            raise ClosingError(REFUSED, "Too many messages")
 
 
 def _text(message: Mapping[str, Any]) -> str:
@@ -299,9 +326,9 @@ class Sockets:
         ending: ClosingError | None = None
         try:
             async with asyncio.TaskGroup() as tasks:
-                line = Line(socket, tasks, pace)
+                line = Line(socket, tasks, pace, self._recognised)
                 tasks.create_task(line.listen())
-                tasks.create_task(self._watch(socket, line))
+                tasks.create_task(self._watch(line))
                 await converse(line)
                 raise ClosingError(NORMAL, "")  # noqa: TRY301 - it ends the other tasks
         except* ClosingError as endings:
@@ -316,7 +343,7 @@ class Sockets:
             ending = ClosingError(BROKEN, "Internal Server Error")
         return ending
 
-    async def _watch(self, socket: Socket, line: Line) -> None:
+    async def _watch(self, line: Line) -> None:
         """End what nobody uses, and what its credential no longer opens."""
         failed = 0
         while True:
@@ -324,7 +351,7 @@ class Sockets:
             if time.monotonic() - line.used > self.habits.idle:
                 raise ClosingError(GOING_AWAY, "Nothing was said for a while")
             try:
-                line.actor = await self.recognise(socket)
+                await line.renew()
                 failed = 0
             except AWAY:
                 failed += 1
@@ -332,8 +359,7 @@ class Sockets:
                 if failed == TRIES:
                     raise ClosingError(TRY_LATER, "Try again in a moment") from None
 
-    async def recognise(self, socket: Socket) -> Actor:
-        """Return who is at the other end, unless that is over."""
+    async def _recognised(self, socket: Socket) -> Actor:
         credential: Credential = socket.state.credential
         try:
             return await _recognised(self._sessions, credential, again=True)

@@ -165,6 +165,8 @@ _SCHEMES = {
     "anthropic_base_url": ("http", "https"),
     "google_base_url": ("http", "https"),
     "ollama_base_url": ("http", "https"),
+    "openai_realtime_url": ("wss", "ws"),
+    "elevenlabs_base_url": ("http", "https"),
 }
 
 

@@ -217,6 +217,29 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     ollama_base_url: Annotated[
         str | None, says("Where Ollama answers.", "http://127.0.0.1:11434")
     ] = None
+    openai_realtime_url: Annotated[
+        str | None,
+        says(
+            "A server that speaks OpenAI's realtime protocol, for voice.",
+            "ws://127.0.0.1:8003/v1/realtime",
+        ),
+    ] = None
+    elevenlabs_base_url: Annotated[
+        str | None,
+        says("A server that speaks ElevenLabs' API.", "http://127.0.0.1:8004"),
+    ] = None
+    voice_realtime_model: Annotated[
+        str, says("The realtime model that has a flow for a tool.")
+    ] = "gpt-4o-realtime-preview"
+    voice_transcription_model: Annotated[
+        str, says("The model that writes down what is said to a flow.")
+    ] = "gpt-4o-mini-transcribe"
+    voice_speech_model: Annotated[
+        str, says("OpenAI's model that reads answers of flows aloud.")
+    ] = "gpt-4o-mini-tts"
+    voice_elevenlabs_model: Annotated[
+        str, says("ElevenLabs' model that reads answers of flows aloud.")
+    ] = "eleven_multilingual_v2"
     allowed_hosts: Annotated[
         tuple[str, ...],
         says(

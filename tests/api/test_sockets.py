@@ -17,9 +17,11 @@ from api.app import create_app
 from api.composition import Application
 from api.sockets import LARGEST, TALK, ClosingError, Habits, Line
 from application.ports import Actor
+from infrastructure.tokens import Tokens
 from tests.api.conftest import Join, Person, serving
 from tests.api.talking import Talk, bearing, starter, talking
 from tests.attacks.doors import sockets
+from tests.fake_realtime import ever
 
 CHAT = "/api/v1/chat/client"
 OPEN = (None, None)
@@ -151,11 +153,25 @@ async def test_a_socket_closes_once_its_key_is_revoked_or_its_user_has_left(
         talking(address, CHAT, headers=bearing(person)) as by_token,
     ):
         await person.delete(f"/api/v1/api_key/{key_id}")
-        assert await by_key.closed() == (1008, "Invalid or missing API key")
+        assert (await by_key.closed())[0] == 1008
         await by_token.say(type="ping")
         assert await by_token.hear() == {"type": "pong"}
         await person.post("/api/v1/logout")
-        assert await by_token.closed() == (1008, "Could not validate credentials")
+        assert (await by_token.closed())[0] == 1008
+
+
+async def test_a_socket_closes_once_its_token_has_expired(
+    application: Application, address: str, ada: Person
+) -> None:
+    world = application.world
+    brief = msgspec.structs.replace(world.settings, access_token_expire_seconds=1)
+    session = Tokens(world.keyring, world.settings).read_access(ada.token).session
+    token = Tokens(world.keyring, brief).access(UUID(ada.id), session)
+    async with (
+        habits(application, look=0.05),
+        talking(address, f"{CHAT}?token={token}") as talk,
+    ):
+        assert await talk.closed() == (1008, "Token has expired")
 
 
 async def test_a_revoked_credential_starts_nothing_even_before_it_is_looked_at(
@@ -168,7 +184,8 @@ async def test_a_revoked_credential_starts_nothing_even_before_it_is_looked_at(
         await talk.say(type="ping")
         await talk.hear()
         await person.delete(f"/api/v1/api_key/{key_id}")
-        await talk.say(type="message", flow_id=flow, message="too late")
+        with suppress(ConnectionClosed):  # it may have heard of it already
+            await talk.say(type="message", flow_id=flow, message="too late")
         assert (await talk.closed())[0] == 1008
 
     assert (await person.get(f"/api/v1/runs?flow_id={flow}")).json()["total"] == 0
@@ -224,7 +241,7 @@ async def test_one_user_cannot_take_every_place(
         )
         assert await ended(address, CHAT, headers=bearing(bob)) == OPEN
     assert await ended(address, CHAT, headers=bearing(ada)) == OPEN
-    assert application.sockets.open == 0
+    await ever(lambda: application.sockets.open == 0)
 
 
 async def _flood(talk: Talk) -> None:
@@ -255,13 +272,16 @@ async def test_a_client_that_does_not_read_is_let_go(
     async def nothing_read(_: Message) -> None:
         await full.wait()
 
+    async def nobody(_: object) -> Actor:
+        return Actor(None)
+
     scope: Any = {"type": "websocket", "headers": [], "state": {}}
     socket: WebSocket[Any, Any, Any] = WebSocket(scope, send=nothing_read)
     socket.connection_state = "receive"
     socket.state.actor = Actor(UUID(ada.id))
     async with asyncio.TaskGroup() as tasks:
         with pytest.raises(ClosingError) as closing:
-            await Line(socket, tasks, TALK).say({"type": "token"})
+            await Line(socket, tasks, TALK, nobody).say({"type": "token"})
 
     assert closing.value.code == 1008
 

@@ -159,6 +159,10 @@ UNASKED: Final[dict[str, str]] = {}
 
 SOCKETS: Final[dict[str, str]] = {
     "/api/v1/chat/{}": "test_chat: another_ones_flows_and_runs_are_not_there",
+    "/api/v1/voice/ws/flow_tts/{}": "test_voice: another_ones_flow_cannot_be_talked_to",
+    "/api/v1/voice/ws/flow_tts/{}/{}": "the same",
+    "/api/v1/voice/ws/flow_as_tool/{}": "the same",
+    "/api/v1/voice/ws/flow_as_tool/{}/{}": "the same",
 }
 """Every WebSocket route by its path, and which of its tests tries foreign ids."""
 

@@ -100,7 +100,7 @@ class ChatSocketController(Controller):
             chat = Chat(line, runs=runs, flows_to_run=flows_to_run, streams=streams)
             chat.flow, chat.session = flow_id or client_id, session_id or client_id
             async for text in line.hear():
-                line.actor = await sockets.recognise(socket)
+                await line.renew()
                 await chat.hear(text)
 
         await sockets.hold(socket, converse)

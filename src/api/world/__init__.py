@@ -41,6 +41,7 @@ from application.standing import Standings
 from application.uploads import Uploads
 from application.users import Users
 from application.variables import Variables
+from application.voices import Voices
 from domain.kernel import Json
 from infrastructure.archive.archived_store import ArchivedEventStore
 from infrastructure.components.registry import BuiltinComponents
@@ -91,6 +92,7 @@ class World(msgspec.Struct, frozen=True, kw_only=True):
     flows: Flows
     editing: Editing
     publishing: Publishing
+    voices: Voices
     projects: Projects
     users: Users
     erasure: Erasure

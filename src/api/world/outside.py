@@ -1,15 +1,22 @@
-"""What this server does on other people's: where flows are published."""
+"""What this server does on other people's: where flows are published, and voices."""
 
+import os
 from typing import NamedTuple
 
 from api.world.drawing import Drawing
 from api.world.means import Means, Ports
+from application.execution.variables import OwnersVariables
 from application.publishing import Publishing
+from application.voices import Voices
 from infrastructure.open_web_ui.platform import OpenWebUi
+from infrastructure.settings import Settings
+from infrastructure.voice.mouths import ElevenLabs, OpenAiSpeech
+from infrastructure.voice.realtime import OpenAiRealtime
 
 
 class Outside(NamedTuple):
     publishing: Publishing
+    voices: Voices
 
 
 def join_outside(means: Means, ports: Ports, drawing: Drawing) -> Outside:
@@ -20,5 +27,21 @@ def join_outside(means: Means, ports: Ports, drawing: Drawing) -> Outside:
             ownership=ports.ownership,
             flows=drawing.flows,
             platform=OpenWebUi(allowed_hosts=allowed),
-        )
+        ),
+        voices=_voices(means.settings, ports),
+    )
+
+
+def _voices(settings: Settings, ports: Ports) -> Voices:
+    environ = os.environ if settings.fallback_to_env_var else None
+    return Voices(
+        realtime=OpenAiRealtime(
+            settings.openai_realtime_url, model=settings.voice_realtime_model
+        ),
+        mouth=OpenAiSpeech(settings.openai_base_url, model=settings.voice_speech_model),
+        choir=ElevenLabs(
+            settings.elevenlabs_base_url, model=settings.voice_elevenlabs_model
+        ),
+        variables=OwnersVariables(ports.store, ports.vault, environ=environ),
+        transcription_model=settings.voice_transcription_model,
     )
