@@ -3,8 +3,11 @@
 from collections.abc import Sequence
 from typing import Any, override
 
+import msgspec
+
 from application.ports import Recorded
 from domain.project.events import (
+    McpAccessConfigured,
     ProjectDeleted,
     ProjectDescribed,
     ProjectMoved,
@@ -21,13 +24,14 @@ class ProjectsProjector(Projector):
     """Where people's work lies."""
 
     name = "projects"
-    version = 2
+    version = 3
     tables = METADATA
     reads = (
         ProjectOpened,
         ProjectRenamed,
         ProjectDescribed,
         ProjectMoved,
+        McpAccessConfigured,
         ProjectDeleted,
         UserErased,
     )
@@ -53,6 +57,9 @@ class ProjectsProjector(Projector):
                     _change(rows, recorded, description=description)
                 case ProjectMoved(parent=parent):
                     _change(rows, recorded, parent=parent)
+                case McpAccessConfigured(access=access):
+                    known = None if access is None else msgspec.json.encode(access)
+                    _change(rows, recorded, mcp_access=known)
                 case ProjectDeleted():
                     rows.remove(PROJECTS, recorded.stream)
                 case UserErased():

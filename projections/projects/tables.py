@@ -1,6 +1,6 @@
 """Where projects are kept for reading."""
 
-from sqlalchemy import Column, DateTime, Index, MetaData, Table, Text, Uuid
+from sqlalchemy import Column, DateTime, Index, LargeBinary, MetaData, Table, Text, Uuid
 
 METADATA = MetaData()
 
@@ -12,6 +12,7 @@ PROJECTS = Table(
     Column("name", Text, nullable=False),
     Column("description", Text),
     Column("parent", Uuid),
+    Column("mcp_access", LargeBinary),
     Column("created_at", DateTime(timezone=True), nullable=False),
     Column("updated_at", DateTime(timezone=True), nullable=False),
     Index("projects_of_owner", "owner", "created_at"),

@@ -34,6 +34,7 @@ from application.ports import (
     Signals,
 )
 from application.ports.tallies import Tallies
+from application.resources import Resources
 from application.runs import Limits, Runs
 from application.tools import Tools
 from application.users import UsernameTakenError
@@ -58,6 +59,7 @@ from infrastructure.tallies.memory import MemoryTallies
 from infrastructure.tallies.redis import RedisTallies
 from projections.all import ALL
 from projections.daemon import Daemon
+from projections.files.views import FileViews
 from projections.flows.views import FlowViews
 from projections.hub import RunHub
 from projections.messages.history import RecentMessages
@@ -348,14 +350,14 @@ def _runs(world: World) -> Runs:
 
 
 def _talks(world: World, runs: Runs, flows: StoredFlows, hub: RunHub) -> Talks:
+    exposed = FlowViews(world.database.engine)
     tools = Tools(
-        exposed=FlowViews(world.database.engine),
-        flows=flows,
-        runs=runs,
-        contents=world.contents,
-        hub=hub,
+        exposed=exposed, flows=flows, runs=runs, contents=world.contents, hub=hub
     )
-    return Talks(tools, largest=world.settings.max_json_body_bytes)
+    resources = Resources(
+        exposed=exposed, listed=FileViews(world.database.engine), files=world.files
+    )
+    return Talks(tools, resources, largest=world.settings.max_json_body_bytes)
 
 
 async def _first_start(world: World) -> FirstStart | None:

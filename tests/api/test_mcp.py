@@ -1,6 +1,7 @@
 """Flows as tools: what MCP's own client hears, over both of its transports."""
 
 import asyncio
+import base64
 from typing import Any
 from uuid import uuid4
 
@@ -8,7 +9,11 @@ import httpx2
 import pytest
 from mcp import Client, MCPError
 from mcp.client.streamable_http import streamable_http_client
-from mcp_types import PaginatedRequestParams
+from mcp_types import (
+    BlobResourceContents,
+    PaginatedRequestParams,
+    TextResourceContents,
+)
 
 from api.composition import Application
 from tests.api.conftest import Person
@@ -205,6 +210,40 @@ async def test_the_tools_of_more_than_a_page_come_in_pages(
     assert len(first.tools) == 100
     assert [tool.name for tool in rest.tools] == ["f100", "f101", "f102"]
     assert rest.next_cursor is None
+
+
+async def test_files_of_flows_that_are_tools_are_resources(
+    address: str, ada: Person, talk: Talk
+) -> None:
+    project = await project_of(ada)
+    tool = await tool_in(ada, project)
+    other = await saved(ada, {}, folder_id=project)
+    for flow in (tool, other):
+        for name, data in (("a b.txt", b"some words"), ("c.png", b"\x89PNG\xff")):
+            answer = await ada.post(
+                f"/api/v1/files/upload/{flow}", files={"file": (name, data)}
+            )
+            assert answer.status_code == 201, answer.text
+
+    async with talk(address, f"/project/{project}", **bearing(ada)) as session:
+        listed = (await session.list_resources()).resources
+        words, drawing = [await session.read_resource(one.uri) for one in listed]
+        for uri in (
+            str(listed[0].uri).replace(tool, other),
+            str(listed[0].uri).replace("words", "others") + "x",
+            "file:///etc/passwd",
+            f"langbuilder://flows/{tool}/files/..%2f..%2fetc%2fpasswd",
+        ):
+            with pytest.raises(MCPError, match="no file at this address"):
+                await session.read_resource(uri)
+
+    assert [one.mime_type for one in listed] == ["text/plain", "image/png"]
+    assert [one.size for one in listed] == [10, 5]
+    [text], [blob] = words.contents, drawing.contents
+    assert isinstance(text, TextResourceContents)
+    assert isinstance(blob, BlobResourceContents)
+    assert text.text == "some words"
+    assert base64.b64decode(blob.blob) == b"\x89PNG\xff"
 
 
 async def test_no_stream_is_left_behind(

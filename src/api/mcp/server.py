@@ -10,7 +10,9 @@ from mcp import MCPError
 from mcp.server.context import ServerRequestContext
 from mcp.server.lowlevel.server import Server
 
+from api.mcp.resources import listed, read
 from application.ports import Cause
+from application.resources import Resources
 from application.tools import Desk, Said, Step, Tools, UnknownToolError
 
 NAME: Final = "langbuilder"
@@ -20,13 +22,34 @@ DESK: Final = "langbuilder.desk"
 type Context = ServerRequestContext[dict[str, Any], Any]
 
 
-def mcp_server(tools: Tools) -> Server[dict[str, Any]]:
+def mcp_server(tools: Tools, resources: Resources) -> Server[dict[str, Any]]:
     """Return the MCP server that every conversation is held with."""
+    answers = _Answers(tools, resources)
+    return Server(
+        NAME,
+        version=version("langbuilder-eventsourced"),
+        instructions="Each tool runs a flow and returns what it says.",
+        on_list_tools=answers.list_tools,
+        on_call_tool=answers.call_tool,
+        on_list_resources=answers.list_resources,
+        on_read_resource=answers.read_resource,
+        # No argument of ours stands in a header: nothing to look up before a call.
+        get_tool_input_schema=_no_schema,
+    )
+
+
+class _Answers:
+    """What is answered to each kind of request."""
+
+    def __init__(self, tools: Tools, resources: Resources) -> None:
+        self._tools = tools
+        self._resources = resources
 
     async def list_tools(
-        context: Context, asked: types.PaginatedRequestParams | None
+        self, context: Context, asked: types.PaginatedRequestParams | None
     ) -> types.ListToolsResult:
-        page = await tools.page(_desk(context), after=asked.cursor if asked else None)
+        after = asked.cursor if asked else None
+        page = await self._tools.page(_desk(context), after=after)
         shown = [
             types.Tool(
                 name=one.name, description=one.description, input_schema=one.schema
@@ -36,10 +59,11 @@ def mcp_server(tools: Tools) -> Server[dict[str, Any]]:
         return types.ListToolsResult(tools=shown, next_cursor=page.after)
 
     async def call_tool(
-        context: Context, asked: types.CallToolRequestParams
+        self, context: Context, asked: types.CallToolRequestParams
     ) -> types.CallToolResult:
+        given = asked.arguments or {}
         try:
-            said = await _called(tools, context, asked.name, asked.arguments or {})
+            said = await _called(self._tools, context, asked.name, given)
         except UnknownToolError as unknown:
             raise MCPError(types.INVALID_PARAMS, unknown.sentence) from None
         return types.CallToolResult(
@@ -47,15 +71,16 @@ def mcp_server(tools: Tools) -> Server[dict[str, Any]]:
             is_error=said.failed,
         )
 
-    return Server(
-        NAME,
-        version=version("langbuilder-eventsourced"),
-        instructions="Each tool runs a flow and returns what it says.",
-        on_list_tools=list_tools,
-        on_call_tool=call_tool,
-        # No argument of ours stands in a header: nothing to look up before a call.
-        get_tool_input_schema=_no_schema,
-    )
+    async def list_resources(
+        self, context: Context, asked: types.PaginatedRequestParams | None
+    ) -> types.ListResourcesResult:
+        after = asked.cursor if asked else None
+        return await listed(self._resources, _desk(context), after)
+
+    async def read_resource(
+        self, context: Context, asked: types.ReadResourceRequestParams
+    ) -> types.ReadResourceResult:
+        return await read(self._resources, _desk(context), str(asked.uri))
 
 
 def _no_schema(_: str) -> None:

@@ -21,6 +21,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from api.mcp.server import DESK, mcp_server
 from api.problems import RETRY_SOON, SERVER_ERROR, Refusal
 from application.permissions import person
+from application.resources import Resources
 from application.tools import Desk, Tools
 
 log = logging.getLogger(__name__)
@@ -54,8 +55,8 @@ class Talks:
     of any other, so any server answers it.
     """
 
-    def __init__(self, tools: Tools, *, largest: int) -> None:
-        self._server: Server[dict[str, Any]] = mcp_server(tools)
+    def __init__(self, tools: Tools, resources: Resources, *, largest: int) -> None:
+        self._server: Server[dict[str, Any]] = mcp_server(tools, resources)
         self._largest = largest
         self._streamable = StreamableHTTPSessionManager(
             self._server, stateless=True, max_request_body_size=largest

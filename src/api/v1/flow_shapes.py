@@ -8,6 +8,7 @@ from uuid import UUID
 import msgspec
 
 from application.documents import Documents
+from application.mcp_access import auth_shown
 from domain.flow import secrets
 from domain.flow.flow import Flow
 from domain.kernel import Json
@@ -154,6 +155,7 @@ def project_read(project: ProjectRow | Project) -> ProjectRead:
     return ProjectRead(
         name=project.name,
         description=project.description,
+        auth_settings=auth_shown(project.mcp_access),
         id=project.id,
         parent_id=project.parent,
     )

@@ -1,0 +1,110 @@
+"""Files of flows that are tools, for those who call the tools to read."""
+
+from collections.abc import Collection, Sequence
+from contextlib import aclosing
+from typing import Final, Protocol
+from uuid import UUID
+
+import msgspec
+
+from application.files import Files
+from application.permissions import NotFoundError, person
+from application.tools import MOST, Desk, ExposedFlows
+from domain.kernel import DomainError
+
+PAGE: Final = 100
+"""Files in one answer."""
+LARGEST: Final = 8 * 1024 * 1024
+"""Bytes of a file that can be read whole; larger ones are downloaded over HTTP."""
+
+
+class UnknownResourceError(DomainError):
+    """There is no file at this address."""
+
+
+class LargeResourceError(DomainError):
+    """The file is too large to be read through MCP; download it."""
+
+
+class FlowFile(Protocol):
+    """A file of a flow, as a list has it; ``size`` in bytes."""
+
+    @property
+    def id(self) -> UUID: ...
+    @property
+    def flow(self) -> UUID | None: ...
+    @property
+    def name(self) -> str: ...
+    @property
+    def shown_name(self) -> str: ...
+    @property
+    def media_type(self) -> str: ...
+    @property
+    def size(self) -> int: ...
+
+
+class FlowFiles(Protocol):
+    """The files of flows."""
+
+    async def of_flows(
+        self, owner: UUID, flows: Collection[UUID], *, limit: int
+    ) -> Sequence[FlowFile]:
+        """Return the files that *owner* uploaded to any of *flows*, oldest first."""
+        ...
+
+
+class FilePage(msgspec.Struct, frozen=True):
+    """Some files, and after which of them the next page begins, if there is one."""
+
+    files: list[FlowFile]
+    after: str | None = None
+
+
+class Read(msgspec.Struct, frozen=True):
+    """A file's bytes."""
+
+    media_type: str
+    data: bytes
+
+
+class Resources:
+    """Lists and reads the files of the flows that are tools, and of no others."""
+
+    def __init__(
+        self, *, exposed: ExposedFlows, listed: FlowFiles, files: Files
+    ) -> None:
+        self._exposed = exposed
+        self._listed = listed
+        self._files = files
+
+    async def page(self, desk: Desk, *, after: str | None = None) -> FilePage:
+        """Return the files after that of the id *after*."""
+        owner = person(desk.actor)
+        files = await self._listed.of_flows(owner, await self._flows(desk), limit=MOST)
+        left = list(files)
+        if after is not None:
+            ids = [str(file.id) for file in files]
+            left = left[ids.index(after) + 1 :] if after in ids else []
+        shown = left[:PAGE]
+        return FilePage(shown, str(shown[-1].id) if len(left) > PAGE else None)
+
+    async def read(self, desk: Desk, flow: UUID, name: str) -> Read:
+        """Return a file, or raise `UnknownResourceError` or `LargeResourceError`."""
+        if flow not in await self._flows(desk):
+            raise UnknownResourceError
+        try:
+            file = await self._files.at(desk.actor, f"{flow}/{name}")
+        except NotFoundError:
+            raise UnknownResourceError from None
+        if file.content.size > LARGEST:
+            raise LargeResourceError(f"{file.content.size} bytes, of {LARGEST} at most")
+        opened = await self._files.open(file)
+        async with aclosing(opened.chunks) as chunks:
+            data = b"".join([chunk async for chunk in chunks])
+        return Read(opened.media_type, data)
+
+    async def _flows(self, desk: Desk) -> set[UUID]:
+        exposed = await self._exposed.exposed(
+            person(desk.actor), project=desk.project, limit=MOST
+        )
+        return {flow.id for flow in exposed}
