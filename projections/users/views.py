@@ -6,11 +6,11 @@ from typing import Any
 from uuid import UUID
 
 import msgspec
-from sqlalchemy import select
+from sqlalchemy import and_, select
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from application.gathered import Gathered
-from projections.reading import Views, among
+from projections.reading import Views, among, like
 from projections.users.tables import USERS
 
 
@@ -44,11 +44,19 @@ class UserViews(Views):
         rows = await self._all(select(USERS).where(among(USERS.c.id, ids)))
         return {row.id: _user(row) for row in rows}
 
+    async def superusers(self) -> list[UUID]:
+        """Return active superusers, the oldest first, a hundred at most."""
+        which = and_(USERS.c.is_superuser, USERS.c.is_active)
+        query = select(USERS.c.id).where(which).order_by(USERS.c.created_at)
+        return [user for (user,) in await self._all(query.limit(100))]
+
     async def page(
-        self, *, skip: int = 0, limit: int = 10
+        self, *, skip: int = 0, limit: int = 10, search: str = ""
     ) -> tuple[list[UserRow], int]:
-        """Return users, oldest first, and how many there are."""
+        """Return users whose name contains *search*, oldest first, and their number."""
         query = select(USERS).order_by(USERS.c.created_at, USERS.c.id)
+        if search:
+            query = query.where(USERS.c.username.ilike(like(search), escape="\\"))
         rows, total = await self._page(query, limit=limit, offset=skip)
         return [_user(row) for row in rows], total
 

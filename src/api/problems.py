@@ -64,9 +64,12 @@ from application.sessions import (
     InactiveUserError,
     NotSignedInError,
     SpentLinkError,
+    TokenExpiredError,
+    UserGoneError,
     WrongCredentialsError,
     WrongKeyError,
 )
+from application.users import UsernameTakenError
 from domain.file.file import FileDeletedError
 from domain.flow.flow import NotPublishedError
 from domain.flow.names import InvalidEndpointNameError
@@ -245,6 +248,8 @@ def detail_of(error: DomainError) -> Any:
             return plain(InvalidEndpointNameError())
         case AutoLoginOffError():
             return {"message": plain(error), "auto_login": False}
+        case UsernameTakenError() | TokenExpiredError() | UserGoneError():
+            return error.sentence  # clients know these with a full stop
         case _:
             return plain(error)
 

@@ -167,12 +167,17 @@ class CookieRules:
         self._access_seconds = access_seconds
         self._refresh_seconds = refresh_seconds
 
-    def entering(self, entered: Pass) -> list[Cookie]:
-        """Return the cookies of somebody who was let in."""
-        cookies = [
-            self._cookie(ACCESS, entered.access_token, self._access_seconds),
-            self._cookie(STORE_KEY, "", None),
-        ]
+    def entering(self, entered: Pass, *, store_key: str | None = None) -> list[Cookie]:
+        """
+        Return the cookies of somebody who was let in.
+
+        Who cannot renew the token stays as long as the browser is open. *store_key*
+        is told to those who sign in, not to those who only renew.
+        """
+        lasts = self._access_seconds if entered.refresh_token else None
+        cookies = [self._cookie(ACCESS, entered.access_token, lasts)]
+        if store_key is not None:
+            cookies.append(self._cookie(STORE_KEY, store_key, None))
         if entered.refresh_token:
             cookies.append(
                 self._cookie(REFRESH, entered.refresh_token, self._refresh_seconds)

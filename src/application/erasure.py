@@ -13,7 +13,9 @@ from application.execution.crew import CANCELS
 from application.permissions import NotFoundError, only_superusers
 from application.ports import (
     Actor,
+    Attached,
     Cause,
+    ClaimTakenError,
     ConcurrencyError,
     EventStore,
     Position,
@@ -21,6 +23,7 @@ from application.ports import (
     StreamNotFoundError,
 )
 from application.ports.estate import Estate, ReadTables
+from application.superusers import Superusers
 from domain.flow.flow import Flow
 from domain.kernel import DomainError
 from domain.run.run import Run
@@ -70,6 +73,7 @@ class Erasure:
         *,
         estate: Estate,
         sessions: OpenSessions,
+        superusers: Superusers,
         signals: Signals,
         read_tables: ReadTables,
         patience: float = PATIENCE,
@@ -77,6 +81,7 @@ class Erasure:
         self._store = store
         self._estate = estate
         self._sessions = sessions
+        self._superusers = superusers
         self._signals = signals
         self._read_tables = read_tables
         self._patience = patience
@@ -121,9 +126,17 @@ class Erasure:
             user = await self._store.load(User, user_id)
         except StreamNotFoundError as missing:
             raise NotFoundError("user", user_id) from missing
-        if user.active:
-            user.deactivate()
-            await self._store.save(user, cause=part_of(cause, "deactivate"))
+        if not user.active:
+            return
+        attached = Attached()
+        if user.superuser:
+            attached = await self._superusers.leaving(user_id)
+        user.deactivate()
+        try:
+            cause = part_of(cause, "deactivate")
+            await self._store.save(user, cause=cause, attached=attached)
+        except ClaimTakenError as taken:  # another superuser has left meanwhile
+            raise ConcurrencyError from taken
 
     async def _cancel(self, run_id: UUID, *, cause: Cause) -> None:
         for _ in range(_TRIES):

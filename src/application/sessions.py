@@ -8,7 +8,8 @@ from uuid import UUID, uuid4
 import msgspec
 
 from application.api_keys import ApiKeys
-from application.commands import Turns
+from application.commands import Turns, deciding_again
+from application.environment import Environment
 from application.failures import WINDOW, Failures
 from application.ports import (
     SYSTEM,
@@ -181,6 +182,7 @@ class Sessions:
         mint: Mint,
         api_keys: ApiKeys,
         uses: Uses,
+        environment: Environment,
         failures: Failures,
     ) -> None:
         self._store = store
@@ -192,6 +194,7 @@ class Sessions:
         self._mint = mint
         self._api_keys = api_keys
         self._uses = uses
+        self._environment = environment
         self._failures = failures
         self._turns: Turns[tuple[str, str]] = Turns()
 
@@ -303,8 +306,16 @@ class Sessions:
         user.sign_in(means)
         # Two sign-ins at a time are none of each other's business.
         await self._store.save(cause=_caused_by(user_id), anywhere=(user,))
+        if user.superuser:
+            await deciding_again(lambda: self._bring(user_id))
         session = await self._opened.open(user_id)
         return self._pass(user_id, session.id, session.refresh_jti)
+
+    async def _bring(self, user_id: UUID) -> None:
+        """Let a superuser's variables follow the server's environment."""
+        user = await self._store.load(User, user_id)
+        attached = await self._environment.given(user)
+        await self._store.save(user, cause=_caused_by(user_id), attached=attached)
 
     async def _put_out(
         self, said: TokenClaims, *, why: Literal["asked", "token_reused"]

@@ -1,14 +1,15 @@
 """People: how they join, what may change about them, and how they leave."""
 
 from collections.abc import Callable, Mapping, Sequence
-from typing import Any, Final, Protocol
+from typing import Annotated, Any, Final, Protocol
 from uuid import UUID, uuid4
 
 import msgspec
-from msgspec import UNSET, UnsetType
+from msgspec import UNSET, Meta, UnsetType
 
 from application.commands import Done, answer_of, deciding_again, ids_in, together
-from application.flows import Flows, NewFlow
+from application.environment import Environment
+from application.flows import Drafts, Flows, NewFlow
 from application.names import Password
 from application.permissions import (
     NotFoundError,
@@ -22,19 +23,26 @@ from application.ports import (
     Claim,
     Claims,
     ClaimTakenError,
+    ConcurrencyError,
     EventStore,
     Owned,
     StreamNotFoundError,
     Vault,
 )
 from application.projects import FIRST_PROJECT, project_claim
-from application.variables import given_along
+from application.superusers import Superusers
 from domain.kernel import DomainError
 from domain.project.project import Project
 from domain.user.user import User
 
 FIRST_SUPERUSER: Final = Claim("installation", "first-superuser", UUID(int=0))
 LONGEST_NAME: Final = 255
+
+Image = Annotated[str, Meta(max_length=2_048, pattern=r"^[^\x00-\x1f\x7f]*$")]
+Optins = Annotated[
+    dict[Annotated[str, Meta(max_length=100)], bool], Meta(max_length=50)
+]
+"""What somebody has seen or agreed to, by name."""
 
 
 class UsernameTakenError(DomainError):
@@ -69,11 +77,11 @@ class Profile(msgspec.Struct, frozen=True, kw_only=True):
     """What may change about a user; absent and null fields stay as they are."""
 
     username: str | UnsetType | None = UNSET
-    profile_image: str | UnsetType | None = UNSET
+    profile_image: Image | UnsetType | None = UNSET
     password: Password | UnsetType | None = UNSET
     is_active: bool | UnsetType | None = UNSET
     is_superuser: bool | UnsetType | None = UNSET
-    optins: dict[str, bool] | UnsetType | None = UNSET
+    optins: Optins | UnsetType | None = UNSET
 
 
 class Hashing(Protocol):
@@ -136,8 +144,8 @@ class Users:
         sessions: OpenSessions,
         flows: Flows,
         starters: Sequence[NewFlow],
-        vault: Vault,
-        environ: Mapping[str, str],
+        environment: Environment,
+        superusers: Superusers,
         new_id: Callable[[], UUID] = uuid4,
     ) -> None:
         self._store = store
@@ -146,8 +154,8 @@ class Users:
         self._sessions = sessions
         self._flows = flows
         self._starters = starters
-        self._vault = vault
-        self._environ = environ
+        self._environment = environment
+        self._superusers = superusers
         self._new_id = new_id
 
     async def register(
@@ -159,22 +167,36 @@ class Users:
         cause: Cause,
         superuser: bool = False,
         first: bool = False,
+        optins: Optins | None = None,
     ) -> Done[User]:
         """Let somebody join, with a first project and our starter flows in it."""
         checked(username)
         user = User.register(
-            self._new_id(), username=username, active=active, superuser=superuser
+            self._new_id(),
+            username=username,
+            active=active,
+            superuser=superuser,
+            optins=optins,
         )
         project = Project.open(self._new_id(), owner=user.id, name=FIRST_PROJECT)
-        homes = [project.id] * len(self._starters)
-        drafts = await self._flows.drafts(self._starters, owner=user.id, projects=homes)
+        drafts = await self._drafts(user, project)
         attached = together(
             _joined(user, project, first=first),
             await self._passwords.change(user.id, password),
-            # The operator's own keys: not for whoever signs up.
-            await given_along(user, self._environ if superuser else {}, self._vault),
+            await self._environment.given(user),
             drafts.attached,
         )
+        return await self._save_joined(user, project, drafts, attached, cause=cause)
+
+    async def _save_joined(
+        self,
+        user: User,
+        project: Project,
+        drafts: Drafts,
+        attached: Attached,
+        *,
+        cause: Cause,
+    ) -> Done[User]:
         try:
             saved = await self._store.save(
                 user,
@@ -190,6 +212,10 @@ class Users:
             return Done(await self.get(ids_in(saved.answer)[0]), saved.position)
         await self._flows.draw(drafts)
         return Done(user, saved.position)
+
+    async def _drafts(self, user: User, project: Project) -> Drafts:
+        homes = [project.id] * len(self._starters)
+        return await self._flows.drafts(self._starters, owner=user.id, projects=homes)
 
     async def first_superuser(self) -> UUID | None:
         """Return the user made at the first start, if that has happened."""
@@ -223,12 +249,15 @@ class Users:
         self, actor: Actor, user_id: UUID, profile: Profile, *, cause: Cause
     ) -> Done[User]:
         user = await self.get(user_id)
-        before = user.username
+        before, looked_after = user.username, user.active and user.superuser
         _decide(user, profile, actor=actor)
         attached = Attached()
+        if looked_after and not (user.active and user.superuser):
+            attached = await self._superusers.leaving(user.id)
         if isinstance(profile.password, str):
             user.change_password()
-            attached = await self._passwords.change(user.id, profile.password)
+            new = await self._passwords.change(user.id, profile.password)
+            attached = together(attached, new)
         if user.username != before:
             attached = together(attached, _renamed(user, before))
         if not user.recorded:
@@ -236,6 +265,8 @@ class Users:
         try:
             saved = await self._store.save(user, cause=cause, attached=attached)
         except ClaimTakenError as taken:
+            if taken.claim.kind != "username":  # somebody else has left meanwhile
+                raise ConcurrencyError from taken
             raise UsernameTakenError from taken
         if not user.active or isinstance(profile.password, str):
             await self._sessions.revoke_all(user.id)

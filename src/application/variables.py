@@ -1,10 +1,11 @@
 """Global variables: values that flows name instead of holding them."""
 
-from collections.abc import Callable, Mapping
-from typing import Final
+from collections.abc import Callable
+from typing import Annotated, Final
 from uuid import UUID, uuid4
 
 import msgspec
+from msgspec import Meta
 
 from application.commands import (
     Done,
@@ -12,7 +13,6 @@ from application.commands import (
     answer_of,
     deciding_again,
     ids_in,
-    together,
 )
 from application.names import Name
 from application.permissions import NotFoundError, Permissions, person
@@ -32,6 +32,13 @@ from domain.user.events import VariableKind
 from domain.user.user import User
 
 VALUE: Final = "variable"
+MOST: Final = 1_000
+"""Variables that one user may have at a time."""
+LARGEST: Final = 1024 * 1024
+"""Characters of a value."""
+
+Value = Annotated[str, Meta(max_length=LARGEST)]
+Fields = Annotated[list[Name], Meta(max_length=100)]
 
 
 class EmptyVariableError(DomainError):
@@ -42,13 +49,17 @@ class EmptyVariableError(DomainError):
         self.missing = missing
 
 
+class TooManyVariablesError(DomainError):
+    """A user has at most a thousand variables; remove some first."""
+
+
 class NewVariable(msgspec.Struct, frozen=True, kw_only=True):
     """A variable as clients define it."""
 
     name: Name
-    value: str
+    value: Value
     type: VariableKind | None = None
-    default_fields: list[str] | None = None
+    default_fields: Fields | None = None
 
 
 class VariableChange(msgspec.Struct, frozen=True, kw_only=True):
@@ -56,8 +67,8 @@ class VariableChange(msgspec.Struct, frozen=True, kw_only=True):
 
     id: UUID
     name: Name | None = None
-    value: str | None = None
-    default_fields: list[str] | None = None
+    value: Value | None = None
+    default_fields: Fields | None = None
 
 
 class Variables:
@@ -101,6 +112,8 @@ class Variables:
 
         async def attempt() -> Done[UUID]:
             user = await self._store.load(User, owner)
+            if len(user.variables) >= MOST:
+                raise TooManyVariablesError
             user.define_variable(
                 variable,
                 name=new.name,
@@ -169,34 +182,6 @@ class Variables:
             return Done(None, saved.position)
 
         return await deciding_again(attempt)
-
-
-PROVIDER_KEYS: Final = {
-    "OPENAI_API_KEY": "OpenAI API Key",
-    "ANTHROPIC_API_KEY": "Anthropic API Key",
-    "GOOGLE_API_KEY": "Google API Key",
-}
-"""Names in the environment that are worth a variable, and the fields they fill."""
-
-
-async def given_along(user: User, environ: Mapping[str, str], vault: Vault) -> Attached:
-    """Define what *environ* has of providers' keys for a new superuser."""
-    attached: list[Attached] = []
-    for name, field in PROVIDER_KEYS.items():
-        if not environ.get(name):
-            continue
-        variable = uuid4()
-        sealed = await vault.seal(user.id, VALUE, environ[name])
-        user.define_variable(
-            variable,
-            name=name,
-            kind="Credential",
-            secret=sealed.id,
-            default_fields=(field,),
-        )
-        owned = Owned(variable, "variable", user.id)
-        attached.append(Attached(secrets=(sealed,), owned=(owned,)))
-    return together(*attached)
 
 
 def refuse_empty(name: str, value: str) -> None:

@@ -257,8 +257,18 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     ] = ()
     store_environment_variables: Annotated[
         bool,
-        says("Give new superusers variables for the provider keys of the environment."),
+        says(
+            "When superusers sign in, give them variables for the providers' keys of "
+            "the environment."
+        ),
     ] = True
+    variables_to_get_from_environment: Annotated[
+        tuple[str, ...],
+        says(
+            "More names of the environment to make variables of, separated by commas.",
+            "MY_SEARCH_KEY,MY_CRM_TOKEN",
+        ),
+    ] = ()
     fallback_to_env_var: Annotated[
         bool, says("Use the environment where a flow names a variable nobody defined.")
     ] = True

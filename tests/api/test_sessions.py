@@ -58,6 +58,108 @@ async def test_a_new_user_waits_for_approval_where_that_is_asked(
     assert answer.json() == {"detail": "Waiting for approval"}
 
 
+async def test_somebody_put_out_does_not_wait_for_approval(
+    root: Person, join: Join, anybody: httpx.AsyncClient
+) -> None:
+    eve = await join("eve")
+    await root.patch(f"/api/v1/users/{eve.id}", json={"is_active": False})
+
+    answer = await sign_in(anybody, eve.username)
+
+    assert answer.status_code == 401
+    assert answer.json() == {"detail": "Inactive user"}
+    wrong = await sign_in(anybody, eve.username, "wrong")
+    assert wrong.json() == {"detail": "Incorrect username or password"}
+
+
+def cookies_of(answer: httpx.Response) -> dict[str, dict[str, str | None]]:
+    found = {}
+    for line in answer.headers.get_list("set-cookie"):
+        first, *rest = [part.strip() for part in line.split(";")]
+        name, _, value = first.partition("=")
+        words = [part.partition("=") for part in rest]
+        said = {key.lower(): word or None for key, _, word in words}
+        found[name] = said | {"value": value.strip('"') or None}
+    return found
+
+
+async def test_the_cookies_of_a_sign_in_are_those_that_clients_know(
+    ada: Person, anybody: httpx.AsyncClient
+) -> None:
+    entered = await sign_in(anybody, ada.username)
+    anybody.cookies.clear()
+    tokens = entered.json()
+
+    assert tokens.keys() == {"access_token", "refresh_token", "token_type"}
+    assert tokens["token_type"] == "bearer"
+    assert cookies_of(entered) == {
+        "access_token_lf": {
+            "value": tokens["access_token"],
+            "max-age": "3600",
+            "path": "/",
+            "samesite": "lax",
+        },
+        "refresh_token_lf": {
+            "value": tokens["refresh_token"],
+            "max-age": str(7 * 24 * 3600),
+            "path": "/",
+            "samesite": "none",
+            "secure": None,
+            "httponly": None,
+        },
+        "apikey_tkn_lflw": {"value": None, "path": "/", "samesite": "lax"},
+    }
+
+
+@pytest.mark.parametrize("path", ["/api/v1/refresh", "/api/v1/login/refresh"])
+async def test_who_renews_is_not_told_of_the_store_again(
+    ada: Person, anybody: httpx.AsyncClient, path: str
+) -> None:
+    tokens = (await sign_in(anybody, ada.username)).json()
+    anybody.cookies.clear()
+    cookie = {"Cookie": f"refresh_token_lf={tokens['refresh_token']}"}
+
+    renewed = await anybody.post(path, headers=cookie)
+
+    assert renewed.status_code == 200
+    assert cookies_of(renewed).keys() == {"access_token_lf", "refresh_token_lf"}
+
+
+async def test_signing_out_deletes_the_cookies_as_they_were_set(
+    ada: Person, anybody: httpx.AsyncClient
+) -> None:
+    entered = await sign_in(anybody, ada.username)
+    anybody.cookies.clear()
+
+    left = await anybody.post(
+        "/api/v1/logout", headers=bearing(entered.json()["access_token"])
+    )
+
+    before, after = cookies_of(entered), cookies_of(left)
+    assert before.keys() == after.keys()
+    for name, words in after.items():
+        assert words.pop("max-age") == "0"
+        before[name].pop("max-age", None)
+        assert words.pop("value") is None
+        before[name].pop("value")
+        assert words == before[name]
+
+
+@pytest.mark.parametrize("path", ["/api/v1/auto_login", "/api/v1/login/auto"])
+async def test_nobody_is_let_in_unasked_unless_the_operator_said_so(
+    anybody: httpx.AsyncClient, path: str
+) -> None:
+    answer = await anybody.get(path)
+
+    assert answer.status_code == 400
+    assert answer.json() == {
+        "detail": {
+            "message": "Auto login is disabled. Please enable it in the settings",
+            "auto_login": False,
+        }
+    }
+
+
 async def test_a_link_signs_in_once(
     application: Application, ada: Person, anybody: httpx.AsyncClient
 ) -> None:

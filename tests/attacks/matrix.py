@@ -20,6 +20,8 @@ OPEN: Final = {
     "POST /api/v1/login": "here people show who they are",
     "POST /api/v1/login/link": "the link shows it",
     "GET /api/v1/auto_login": "the operator may let in anybody at this machine",
+    "GET /api/v1/login/auto": "another name of /auto_login",
+    "POST /api/v1/login/refresh": "another name of /refresh",
     "POST /api/v1/refresh": "the refresh token in the cookie shows it",
     "POST /api/v1/logout": "whoever is signed out may say so again",
     "GET /api/v1/version": "the front end asks it before anybody has signed in",

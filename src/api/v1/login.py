@@ -1,6 +1,6 @@
 """Signing in by password, by link or unasked; renewing; signing out."""
 
-from typing import Any
+from typing import Any, Literal
 
 import msgspec
 from litestar import Controller, Request, Response, get, post
@@ -42,6 +42,14 @@ class Link(msgspec.Struct, frozen=True, kw_only=True):
     token: Name
 
 
+class TokensRead(msgspec.Struct, frozen=True, kw_only=True):
+    """What lets a client in; without ``refresh_token`` it cannot be renewed."""
+
+    access_token: str
+    refresh_token: str | None
+    token_type: Literal["bearer"] = "bearer"  # noqa: S105  not a password
+
+
 class LoginController(Controller):
     """Lets people in and out."""
 
@@ -56,7 +64,7 @@ class LoginController(Controller):
         data: URLEncodedBody[Form],
         sessions: Given[Sessions],
         cookie_rules: Given[CookieRules],
-    ) -> Response[dict[str, Any]]:
+    ) -> Response[TokensRead]:
         """Sign in with name and password."""
         entered = await sessions.sign_in(
             data.username, data.password, address=address_of(request)
@@ -70,11 +78,11 @@ class LoginController(Controller):
         data: RequestBody[Link],
         sessions: Given[Sessions],
         cookie_rules: Given[CookieRules],
-    ) -> Response[dict[str, Any]]:
+    ) -> Response[TokensRead]:
         """Sign in with the token of a link, once."""
         return _let_in(await sessions.sign_in_by_link(data.token), cookie_rules)
 
-    @get("/auto_login")
+    @get(["/auto_login", "/login/auto"])
     async def auto_login(
         self,
         *,
@@ -83,7 +91,7 @@ class LoginController(Controller):
         users: Given[Users],
         cookie_rules: Given[CookieRules],
         auto_login: Given[bool],
-    ) -> Response[dict[str, Any]]:
+    ) -> Response[TokensRead]:
         """Sign in as the first user, where the operator allows it."""
         welcome = auto_login and from_this_machine(request)
         first = await users.first_superuser() if welcome else None
@@ -91,20 +99,20 @@ class LoginController(Controller):
             raise AutoLoginOffError
         return _let_in(await sessions.sign_in_unasked(first), cookie_rules)
 
-    @post("/refresh", status_code=200)
+    @post(["/refresh", "/login/refresh"], status_code=200)
     async def refresh(
         self,
         *,
         request: AnyRequest,
         sessions: Given[Sessions],
         cookie_rules: Given[CookieRules],
-    ) -> Response[dict[str, Any]]:
+    ) -> Response[TokensRead]:
         """Exchange the refresh token in the cookie for new tokens."""
         refuse_foreign_pages(request)
         token = request.cookies.get(REFRESH)
         if not token:
             raise BadRefreshTokenError
-        return _let_in(await sessions.renew(token), cookie_rules)
+        return _let_in(await sessions.renew(token), cookie_rules, store_key=None)
 
     @post("/logout", status_code=200)
     async def logout(
@@ -125,13 +133,13 @@ class LoginController(Controller):
         )
 
 
-def _let_in(entered: Pass, cookies: CookieRules) -> Response[dict[str, Any]]:
+def _let_in(
+    entered: Pass, cookies: CookieRules, *, store_key: str | None = ""
+) -> Response[TokensRead]:
     return Response(
-        {
-            "access_token": entered.access_token,
-            "refresh_token": entered.refresh_token,
-            "token_type": "bearer",
-        },
-        cookies=cookies.entering(entered),
+        TokensRead(
+            access_token=entered.access_token, refresh_token=entered.refresh_token
+        ),
+        cookies=cookies.entering(entered, store_key=store_key),
         headers={"Cache-Control": "no-store"},
     )

@@ -1,7 +1,6 @@
 """Users: sign-up, oneself, and what superusers do with others."""
 
 from datetime import UTC, datetime
-from typing import Any
 from uuid import UUID
 
 import msgspec
@@ -16,10 +15,12 @@ from application.erasure import Erasure
 from application.names import Password
 from application.permissions import NotFoundError, PrivilegeError
 from application.ports import Actor, Cause
-from application.users import NothingChangedError, Profile, Users
+from application.users import NothingChangedError, Optins, Profile, Users
 from domain.user.user import User
 from projections.users.views import UserRow, UserViews
 
+LARGEST = 1_000
+"""Users in one answer."""
 OPTINS = {"github_starred": False, "dialog_dismissed": False, "discord_clicked": False}
 
 
@@ -28,7 +29,7 @@ class SignUp(msgspec.Struct, frozen=True, kw_only=True):
 
     username: str
     password: Password
-    optins: dict[str, bool] | None = None
+    optins: Optins | None = None
 
 
 class NewPassword(msgspec.Struct, frozen=True, kw_only=True):
@@ -50,6 +51,13 @@ class UserRead(msgspec.Struct, frozen=True, kw_only=True):
     updated_at: str
     last_login_at: str | None
     optins: dict[str, bool]
+
+
+class UsersRead(msgspec.Struct, frozen=True, kw_only=True):
+    """Some users, and how many there are."""
+
+    total_count: int
+    users: list[UserRead]
 
 
 class UserController(Controller):
@@ -75,12 +83,28 @@ class UserController(Controller):
         user_views: Given[UserViews],
         skip: FromQuery[int] = 0,
         limit: FromQuery[int] = 10,
-    ) -> dict[str, Any]:
-        """List users, for superusers."""
+        search: FromQuery[str] = "",
+    ) -> UsersRead:
+        """List users whose name contains ``search``, oldest first, for superusers."""
         rows, total = await user_views.page(
-            skip=max(skip, 0), limit=min(max(limit, 0), 1000)
+            skip=max(skip, 0), limit=min(max(limit, 0), LARGEST), search=search
         )
-        return {"total_count": total, "users": [read(row) for row in rows]}
+        return UsersRead(total_count=total, users=[read(row) for row in rows])
+
+    @get("/{user_id:str}")
+    async def one(
+        self,
+        *,
+        user_id: FromPath[UUID],
+        actor: Given[Actor],
+        user_views: Given[UserViews],
+    ) -> UserRead:
+        """Show oneself, or to a superuser anybody."""
+        shown = actor.superuser or actor.user == user_id
+        row = await user_views.get(user_id) if shown else None
+        if row is None:
+            raise NotFoundError("user", user_id)
+        return read(row)
 
     @post("/", status_code=201, opt=SIGN_IN)
     async def sign_up(
@@ -95,7 +119,11 @@ class UserController(Controller):
     ) -> UserRead:
         """Join; a superuser may have to agree before one can sign in."""
         done = await users.register(
-            data.username, data.password, active=new_user_is_active, cause=cause
+            data.username,
+            data.password,
+            active=new_user_is_active,
+            optins=data.optins,
+            cause=cause,
         )
         await answers.settle(done.position)
         return read(await user_views.get(done.result.id) or as_row(done.result))

@@ -1,7 +1,7 @@
 """Users, how they sign in, their keys and variables."""
 
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from datetime import timedelta
 from typing import NamedTuple
 
@@ -9,11 +9,14 @@ from api.adapters import KeptSessions, SignedTokens
 from api.world.drawing import Drawing
 from api.world.means import Means, Ports
 from application.api_keys import ApiKeys
+from application.environment import Environment
 from application.erasure import Erasure
 from application.failures import Failures
 from application.flows import NewFlow
+from application.ports import Claims, Vault
 from application.sessions import Sessions
 from application.standing import Standings
+from application.superusers import Superusers
 from application.users import Passwords, Users
 from application.variables import Variables
 from infrastructure.credentials import (
@@ -24,10 +27,12 @@ from infrastructure.credentials import (
 )
 from infrastructure.event_store.heads import PostgresHeads
 from infrastructure.event_store.remains import PostgresEstate
+from infrastructure.keyring import Keyring
 from infrastructure.postgres import Database
 from infrastructure.settings import Settings
 from infrastructure.tokens import Tokens
 from projections.upkeep import Upkeep
+from projections.users.views import UserViews
 
 
 class People(NamedTuple):
@@ -49,17 +54,15 @@ def join_people(
     starters: Sequence[NewFlow],
 ) -> People:
     settings, keyring, database = means.settings, means.keyring, means.database
-    store, claims, ownership = ports.store, ports.claims, ports.ownership
     opened = _opened(database, settings)
-    passwords = Passwords(claims, ports.vault, PasswordHashing())
-    api_keys = ApiKeys(
-        store, claims=claims, ownership=ownership, digest=keyring.bearer_hash
-    )
-    key_uses = ApiKeyUses(database)
-    standings = Standings(store, PostgresHeads(database))
+    passwords = Passwords(ports.claims, ports.vault, PasswordHashing())
+    api_keys, key_uses = _api_keys(ports, keyring), ApiKeyUses(database)
+    environment = _environment(settings, ports.vault)
+    standings = Standings(ports.store, PostgresHeads(database))
+    superusers = _superusers(ports.claims, database, standings)
     sessions = Sessions(
-        store,
-        claims=claims,
+        ports.store,
+        claims=ports.claims,
         accounts=standings,
         passwords=passwords,
         opened=opened,
@@ -68,6 +71,7 @@ def join_people(
         api_keys=api_keys,
         uses=key_uses,
         failures=Failures(means.tallies),
+        environment=environment,
     )
     users = _users(
         ports,
@@ -75,11 +79,29 @@ def join_people(
         passwords=passwords,
         opened=opened,
         starters=starters,
-        environ=os.environ if settings.store_environment_variables else {},
+        environment=environment,
+        superusers=superusers,
     )
-    variables = Variables(store, ownership=ownership, vault=ports.vault)
-    erasure = _erasure(means, read_tables, opened)
+    variables = _variables(ports)
+    erasure = _erasure(means, read_tables, opened, superusers)
     return People(users, erasure, api_keys, key_uses, variables, sessions, standings)
+
+
+def _variables(ports: Ports) -> Variables:
+    return Variables(ports.store, ownership=ports.ownership, vault=ports.vault)
+
+
+def _api_keys(ports: Ports, keyring: Keyring) -> ApiKeys:
+    return ApiKeys(
+        ports.store,
+        claims=ports.claims,
+        ownership=ports.ownership,
+        digest=keyring.bearer_hash,
+    )
+
+
+def _superusers(claims: Claims, database: Database, accounts: Standings) -> Superusers:
+    return Superusers(claims, known=UserViews(database.engine), accounts=accounts)
 
 
 def _opened(database: Database, settings: Settings) -> KeptSessions:
@@ -87,11 +109,20 @@ def _opened(database: Database, settings: Settings) -> KeptSessions:
     return KeptSessions(PostgresSessions(database, lifetime=lifetime))
 
 
-def _erasure(means: Means, read_tables: Upkeep, opened: KeptSessions) -> Erasure:
+def _environment(settings: Settings, vault: Vault) -> Environment:
+    environ = os.environ if settings.store_environment_variables else {}
+    more = settings.variables_to_get_from_environment
+    return Environment(environ, vault, more=more)
+
+
+def _erasure(
+    means: Means, read_tables: Upkeep, opened: KeptSessions, superusers: Superusers
+) -> Erasure:
     return Erasure(
         means.store,
         estate=PostgresEstate(means.database, means.keys, means.blobs),
         sessions=opened,
+        superusers=superusers,
         signals=means.signals,
         read_tables=read_tables,
     )
@@ -104,7 +135,8 @@ def _users(
     passwords: Passwords,
     opened: KeptSessions,
     starters: Sequence[NewFlow],
-    environ: Mapping[str, str],
+    environment: Environment,
+    superusers: Superusers,
 ) -> Users:
     return Users(
         ports.store,
@@ -113,6 +145,6 @@ def _users(
         sessions=opened,
         flows=drawing.flows,
         starters=starters,
-        vault=ports.vault,
-        environ=environ,
+        environment=environment,
+        superusers=superusers,
     )

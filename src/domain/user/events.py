@@ -91,13 +91,18 @@ class ApiKeyRevoked(Event, frozen=True, kw_only=True, tag="user.api_key_revoked"
 
 
 class VariableDefined(Event, frozen=True, kw_only=True, tag="user.variable_defined"):
-    """The value of either kind lies in the vault under ``secret``."""
+    """
+    The value of either kind lies in the vault under ``secret``.
+
+    ``imported`` tells that it came from the server's environment, not from a person.
+    """
 
     variable: UUID
     name: str
     kind: VariableKind
     secret: UUID
     default_fields: tuple[str, ...] = ()
+    imported: bool = False
 
 
 class VariableChanged(Event, frozen=True, kw_only=True, tag="user.variable_changed"):
@@ -105,6 +110,7 @@ class VariableChanged(Event, frozen=True, kw_only=True, tag="user.variable_chang
     name: str | msgspec.UnsetType = msgspec.UNSET
     secret: UUID | msgspec.UnsetType = msgspec.UNSET
     default_fields: tuple[str, ...] | msgspec.UnsetType = msgspec.UNSET
+    imported: bool = False
 
 
 class VariableRemoved(Event, frozen=True, kw_only=True, tag="user.variable_removed"):

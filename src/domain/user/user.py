@@ -78,6 +78,7 @@ class Variable(msgspec.Struct, frozen=True):
     kind: VariableKind
     secret: UUID
     default_fields: tuple[str, ...] = ()
+    imported: bool = False
 
 
 class User(Aggregate[UserEvent]):
@@ -103,7 +104,13 @@ class User(Aggregate[UserEvent]):
 
     @classmethod
     def register(
-        cls, user_id: UUID, *, username: str, active: bool, superuser: bool = False
+        cls,
+        user_id: UUID,
+        *,
+        username: str,
+        active: bool,
+        superuser: bool = False,
+        optins: dict[str, bool] | None = None,
     ) -> Self:
         """Let somebody in, under a name that the caller has claimed."""
         if not username:
@@ -112,6 +119,7 @@ class User(Aggregate[UserEvent]):
         user._record(
             UserRegistered(username=username, active=active, superuser=superuser)
         )
+        user.change_profile(optins=optins or UNSET)
         return user
 
     def sign_in(self, means: Means) -> None:
@@ -229,6 +237,7 @@ class User(Aggregate[UserEvent]):
         kind: VariableKind,
         secret: UUID,
         default_fields: Iterable[str] = (),
+        imported: bool = False,
     ) -> None:
         """Name a value that the vault keeps under *secret*."""
         self._require_present()
@@ -240,6 +249,7 @@ class User(Aggregate[UserEvent]):
                 kind=kind,
                 secret=secret,
                 default_fields=tuple(default_fields),
+                imported=imported,
             )
         )
 
@@ -250,6 +260,7 @@ class User(Aggregate[UserEvent]):
         name: str | None = None,
         secret: UUID | None = None,
         default_fields: Iterable[str] | None = None,
+        imported: bool = False,
     ) -> None:
         """Change what is given and differs."""
         known = self._variable(variable)
@@ -265,7 +276,7 @@ class User(Aggregate[UserEvent]):
             else fields,
         )
         if change != VariableChanged(variable=variable):
-            self._record(change)
+            self._record(msgspec.structs.replace(change, imported=imported))
 
     def remove_variable(self, variable: UUID) -> None:
         """Forget a variable; the caller destroys its secret."""
@@ -353,7 +364,11 @@ class User(Aggregate[UserEvent]):
         match event:
             case VariableDefined():
                 self.variables[event.variable] = Variable(
-                    event.name, event.kind, event.secret, event.default_fields
+                    event.name,
+                    event.kind,
+                    event.secret,
+                    event.default_fields,
+                    event.imported,
                 )
             case VariableChanged(variable=variable, name=name, secret=secret):
                 known, fields = self.variables[variable], event.default_fields
@@ -362,6 +377,7 @@ class User(Aggregate[UserEvent]):
                     known.kind,
                     known.secret if secret is UNSET else secret,
                     known.default_fields if fields is UNSET else fields,
+                    known.imported if secret is UNSET else event.imported,
                 )
             case VariableRemoved(variable=variable):
                 del self.variables[variable]
