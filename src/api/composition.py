@@ -338,6 +338,7 @@ def _runs(world: World) -> Runs:
             MessageViews(world.database.engine, world.keeping), world.contents
         ),
         variables=OwnersVariables(world.store, world.vault, environ=environ),
+        files=world.files,
         leases=world.leases,
         ownership=world.ownership,
         claims=world.claims,

@@ -3,7 +3,7 @@
 from collections.abc import Callable, Sequence
 from datetime import UTC, datetime
 from itertools import batched
-from typing import Final
+from typing import Final, override
 from uuid import UUID
 
 from application import underway
@@ -24,6 +24,7 @@ from application.ports import (
     Cause,
     Claims,
     ClaimTakenError,
+    ContentMissingError,
     Contents,
     EventStore,
     Ownership,
@@ -31,7 +32,7 @@ from application.ports import (
     Saved,
     StreamNotFoundError,
 )
-from application.ports.files import FileBytes, OpenedFile
+from application.ports.files import FileBytes, OpenedFile, OwnersFiles
 from application.repeats import once
 from application.uploads import NAME, claims_of, title_claims
 from domain.file.file import File
@@ -39,7 +40,7 @@ from domain.file.file import File
 AT_A_TIME: Final = 100
 
 
-class Files:
+class Files(OwnersFiles):
     """Load files, let them decide, store what they decided; open their bytes."""
 
     def __init__(
@@ -142,6 +143,16 @@ class Files:
         if found is None:
             raise NotFoundError("file", path)
         return await self.get(actor, found)
+
+    @override
+    async def of_owner(
+        self, owner: UUID, path: str, *, end: int | None = None
+    ) -> OpenedFile | None:
+        """Open a file of *owner* up to *end*; None if there is none at *path*."""
+        try:
+            return await self.open(await self.at(Actor(owner), path), end=end)
+        except (NotFoundError, ContentMissingError):
+            return None
 
     async def open(
         self, file: File, *, start: int = 0, end: int | None = None

@@ -4,6 +4,7 @@ import asyncio
 import logging
 from collections.abc import Callable
 from datetime import UTC, datetime
+from functools import partial
 from uuid import UUID, uuid4
 
 import msgspec
@@ -36,6 +37,7 @@ from application.ports import (
     Vault,
 )
 from application.ports.components import Components
+from application.ports.files import OwnersFiles
 from domain.kernel import ContentRef, DomainError, Json
 from domain.run.asked import Asked
 from domain.run.events import RunFailed, Trigger
@@ -90,6 +92,7 @@ class Runs:
         signals: Signals,
         history: MessageHistory,
         variables: VariableValues,
+        files: OwnersFiles,
         leases: Leases,
         ownership: Ownership,
         claims: Claims,
@@ -107,15 +110,14 @@ class Runs:
             signals=signals,
             history=history,
             variables=variables,
+            files=files,
             threads=Threads(store, claims),
             claims=claims,
             now=now,
             limits=limits,
         )
-        worker = worker or f"worker-{uuid4()}"
-        self._keeper = Keeper(
-            store, leases, contents, worker=worker, now=now, seconds=limits.lease
-        )
+        held = partial(Keeper, store, leases, contents, now=now, seconds=limits.lease)
+        self._keeper = held(worker=worker or f"worker-{uuid4()}")
         self._crew = Crew(self._world, self._keeper)
         self._recording: set[asyncio.Task[Requested]] = set()
         self._cancelling: set[asyncio.Task[None]] = set()

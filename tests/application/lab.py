@@ -26,6 +26,7 @@ from application.ports import (
     Recorded,
 )
 from application.ports.components import Component, Components, Invocation
+from application.ports.files import OpenedFile, OwnersFiles
 from application.replies import Replies
 from application.runs import Limits, Runs
 from domain.flow.flow import Flow
@@ -169,6 +170,16 @@ class TestComponents(Components):
         return self._builtin.catalogue()
 
 
+class NoFiles(OwnersFiles):
+    """Nobody has any."""
+
+    @override
+    async def of_owner(
+        self, owner: UUID, path: str, *, end: int | None = None
+    ) -> OpenedFile | None:
+        return None
+
+
 class Lab:
     """One server's worth of runs; several may share a store."""
 
@@ -203,6 +214,7 @@ class Lab:
             signals=self.signals,
             history=LogHistory(self.store, self.contents),
             variables=OwnersVariables(self.store, self.vault, environ=environ),
+            files=NoFiles(),
             leases=self.store.leases,
             ownership=self.store.ownership,
             claims=self.store.claims,

@@ -30,9 +30,10 @@ PLACES = (
     *("username", "image", "project", "about-project", "flow", "about-flow"),
     *("prompt", "note", "variable", "value", "key", "session", "text"),
     *("sender-name", "input", "tweak", "long", "vertex", "renamed", "edited"),
+    *("file", "title", "flow-file", "bytes"),
 )
 
-SEALED = {"value", "text", "input", "tweak", "long", "edited"}
+SEALED = {"value", "text", "input", "tweak", "long", "edited", "bytes"}
 PLAIN = set(PLACES) - SEALED
 """What can be read in the tables while its owner is there."""
 
@@ -148,8 +149,19 @@ async def planted(eve: Person, words: Canaries) -> str:
     one = {"name": words["variable"], "value": words["value"], "default_fields": []}
     await told(eve.post("/api/v1/variables/", json=one))
     await told(eve.post("/api/v1/api_key/", json={"name": words["key"]}))
+    await uploaded(eve, words, flow)
     await said(eve, words, flow)
     return flow
+
+
+async def uploaded(eve: Person, words: Canaries, flow: str) -> None:
+    """Upload a file to a flow, and one to the files of one's own."""
+    kept = {"file": (f"{words['file']}.txt", words["bytes"] * 5_000)}
+    own = await told(eve.post("/api/v2/files", files=kept))
+    title = {"name": words["title"]}
+    await told(eve.put(f"/api/v2/files/{own['id']}", params=title))
+    kept = {"file": (f"{words['flow-file']}.txt", words["bytes"])}
+    await told(eve.post(f"/api/v1/files/upload/{flow}", files=kept))
 
 
 async def said(eve: Person, words: Canaries, flow: str) -> None:

@@ -7,7 +7,15 @@ from uuid import UUID
 
 import msgspec
 
-from application.ports.components import Component, Feed, RunFacts
+from application.ports.components import (
+    Component,
+    Feed,
+    FileFacts,
+    FileMissingError,
+    FileTooLongError,
+    RunFacts,
+)
+from domain.file.names import media_type_of
 from domain.kernel import Json
 from domain.run.values import Message, Value
 
@@ -32,6 +40,7 @@ class Call:
     model_calls: list[dict[str, Any]] = field(default_factory=list)
     logged: list[tuple[str, str]] = field(default_factory=list)
     stopped: list[str] = field(default_factory=list)
+    files: Mapping[str, bytes] = field(default_factory=dict)
     asked_history: list[dict[str, Any]] = field(default_factory=list)
 
     @property
@@ -76,6 +85,18 @@ class Call:
             and sender_name in (None, message.sender_name)
         ][-limit:]
         return found[::-1] if descending else found
+
+    async def find_file(self, path: str) -> FileFacts:
+        data = await self.read_file(path, most=2**63)
+        name = path.rpartition("/")[2]
+        return FileFacts(path, name, media_type_of(name), len(data))
+
+    async def read_file(self, path: str, *, most: int) -> bytes:
+        if path not in self.files:
+            raise FileMissingError(path)
+        if len(self.files[path]) > most:
+            raise FileTooLongError(path)
+        return self.files[path]
 
     def log(self, name: str, message: str) -> None:
         self.logged.append((name, message))

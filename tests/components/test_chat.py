@@ -10,7 +10,7 @@ from tests.components.calls import FLOW, Call, build
 
 
 async def test_what_the_user_says_is_kept_and_shown() -> None:
-    call = Call()
+    call = Call(files={"f/a.png": b""})
     said = await build(ChatInput(), call, input_value="hello", files=["f/a.png", ""])
     assert call.emitted == [said]
     assert (said.text, said.sender, said.sender_name) == ("hello", "User", "User")

@@ -13,13 +13,14 @@ COMPONENTS = BuiltinComponents()
 TYPES = [
     *("ChatInput", "ChatOutput", "TextInput", "TextOutput", "Prompt Template"),
     *("Memory", "LanguageModelComponent", "ParserComponent", "TypeConverterComponent"),
-    "Webhook",
+    *("Webhook", "File"),
 ]
 PROSE = {"info", "description", "documentation"}
 # Ours differ on purpose: more providers, and model names may be typed in.
 OURS = {
     ("LanguageModelComponent", "provider"): {"options", "options_metadata"},
     ("LanguageModelComponent", "model_name"): {"combobox"},
+    ("File", "path"): {"fileTypes"},  # those that this server reads
 }
 ADDED = {"LanguageModelComponent": ["base_url"]}
 

@@ -1,6 +1,7 @@
 """One carrying-out of one vertex, as its component sees it."""
 
 from collections.abc import Mapping, Sequence
+from contextlib import aclosing
 from typing import Protocol
 from uuid import UUID
 
@@ -13,7 +14,14 @@ from application.execution.script import Script, World
 from application.execution.speech import Speech
 from application.ids import new_id
 from application.ports import Content
-from application.ports.components import Feed, RunFacts
+from application.ports.components import (
+    Feed,
+    FileFacts,
+    FileMissingError,
+    FileTooLongError,
+    RunFacts,
+)
+from application.ports.files import OpenedFile
 from domain.kernel import Json
 from domain.run.run import Run
 from domain.run.values import Message, Properties, Source, Value
@@ -248,6 +256,28 @@ class Call:
             )
             for turn in self._script.asked.told
         ]
+
+    async def find_file(self, path: str) -> FileFacts:
+        """Look for a file of the run's owner."""
+        file = await self._opened(path, end=0)
+        await file.chunks.aclose()
+        return FileFacts(file.path, file.name, file.media_type, file.size)
+
+    async def read_file(self, path: str, *, most: int) -> bytes:
+        """Return the bytes of a file of the run's owner, if they are not too many."""
+        file = await self._opened(path)
+        async with aclosing(file.chunks) as chunks:
+            if file.size > most:
+                raise FileTooLongError(f"“{file.name}” has more than {most} bytes")
+            with on_firm_ground():
+                return b"".join([chunk async for chunk in chunks])
+
+    async def _opened(self, path: str, *, end: int | None = None) -> OpenedFile:
+        with on_firm_ground():
+            file = await self._world.files.of_owner(self.facts.owner, path, end=end)
+        if file is None:
+            raise FileMissingError(f"You have no such file: “{path}”")
+        return file
 
     def log(self, name: str, message: str) -> None:
         """Note something for the vertex's log."""

@@ -17,6 +17,7 @@ from application.ports import (
     Signals,
 )
 from application.ports.components import Components, Feed, RunFacts
+from application.ports.files import OwnersFiles
 from domain.kernel import Json
 from domain.run.asked import Asked
 from domain.run.graph import Graph, VertexInfo
@@ -47,6 +48,7 @@ class World(msgspec.Struct, frozen=True, kw_only=True):
     components: Components
     signals: Signals
     history: MessageHistory
+    files: OwnersFiles
     variables: VariableValues
     threads: Threads
     claims: Claims

@@ -22,6 +22,23 @@ class MissingSettingError(ComponentFailedError):
     """The component needs something that nobody has given it."""
 
 
+class FileMissingError(ComponentFailedError):
+    """You have no such file."""
+
+
+class FileTooLongError(ComponentFailedError):
+    """The file is too large for this component."""
+
+
+class FileFacts(msgspec.Struct, frozen=True):
+    """A file that the run's owner has; ``size`` in bytes."""
+
+    path: str
+    name: str
+    media_type: str
+    size: int
+
+
 class Feed(msgspec.Struct, frozen=True):
     """A vertex whose result came in over an edge: how a message names its source."""
 
@@ -115,6 +132,18 @@ class Invocation(Protocol):
         descending: bool = False,
     ) -> list[Message]:
         """Return the last *limit* messages of the session, this run's included."""
+        ...
+
+    async def find_file(self, path: str) -> FileFacts:
+        """Look for a file of the run's owner, or raise `FileMissingError`."""
+        ...
+
+    async def read_file(self, path: str, *, most: int) -> bytes:
+        """
+        Return the bytes of a file of the run's owner.
+
+        Raise `FileMissingError`, or `FileTooLongError` beyond *most* of them.
+        """
         ...
 
     def log(self, name: str, message: str) -> None:

@@ -33,6 +33,16 @@ class OpenedFile(msgspec.Struct, frozen=True, kw_only=True):
     chunks: AsyncGenerator[bytes]
 
 
+class OwnersFiles(Protocol):
+    """The files that runs may read: those of their owner, by path."""
+
+    async def of_owner(
+        self, owner: UUID, path: str, *, end: int | None = None
+    ) -> OpenedFile | None:
+        """Open a file of *owner* up to *end*; None if there is none at *path*."""
+        ...
+
+
 class FileBytes(Protocol):
     """The bytes of files, each sealed with its owner's key."""
 

@@ -6,6 +6,7 @@ from typing import override
 from application.ports.components import Invocation
 from domain.run.values import Data, Message, Properties, Source, Value
 from infrastructure.components import fields
+from infrastructure.components.attachments import paths_of
 from infrastructure.components.builtin import Builtin, Node, fill
 from infrastructure.components.convert import text_of, words_of
 from infrastructure.components.fields import Field
@@ -139,9 +140,15 @@ class ChatInput(_Chat):
         )
 
     @override
+    async def compute(self, output: str, call: Invocation) -> Value:
+        for path in paths_of(self.given(call, "files")):
+            await call.find_file(path)
+        return await super().compute(output, call)
+
+    @override
     def message(self, call: Invocation) -> Message:
         message = self._said(call, self.text(call, "input_value"))
-        message.files = _paths(self.given(call, "files"))
+        message.files = paths_of(self.given(call, "files"))
         return message
 
 
@@ -216,13 +223,3 @@ class ChatOutput(_Chat):
         if isinstance(value, Data) and template != "{text}":
             return fill(template, words_of(value), field="Data Template")
         return text_of(value, clean=bool(self.given(call, "clean_data")))
-
-
-def _paths(value: Value) -> list[str]:
-    match value:
-        case str():
-            return [value] if value else []
-        case list() | tuple():
-            return [path for item in value for path in _paths(item)]
-        case _:
-            return []

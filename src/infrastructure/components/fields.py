@@ -116,7 +116,9 @@ def handle(name: str, label: str, accepts: Sequence[str], **more: Json) -> Field
     return _field(name, label, "other", "HandleInput", "", **{**own, **more})
 
 
-def files(name: str, label: str, kinds: Sequence[str], **more: Json) -> Field:
+def files(
+    name: str, label: str, kinds: Sequence[str], value: Json = "", **more: Json
+) -> Field:
     own = {
         "trace_as_metadata": True,
         "file_path": "",
@@ -125,7 +127,7 @@ def files(name: str, label: str, kinds: Sequence[str], **more: Json) -> Field:
         **_ONE,
         "list": True,
     }
-    return _field(name, label, "file", "FileInput", "", **{**own, **more})
+    return _field(name, label, "file", "FileInput", value, **{**own, **more})
 
 
 def prompt(name: str, label: str, **more: Json) -> Field:

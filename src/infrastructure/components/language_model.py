@@ -14,13 +14,14 @@ from application.ports.components import (
 from domain.kernel import Json
 from domain.run.values import Live, Message, Value
 from infrastructure.components import fields
+from infrastructure.components.attachments import Shown, files_with, shown
 from infrastructure.components.builtin import Builtin, Node
 from infrastructure.components.failures import BrokenAnswerError, explained
 from infrastructure.components.models import PROVIDERS, Wish, chat_model, provider_of
 
 if TYPE_CHECKING:
     from langchain_core.language_models import BaseChatModel
-    from langchain_core.messages import AIMessage
+    from langchain_core.messages import AIMessage, BaseMessage
 
 _FIRST = PROVIDERS["OpenAI"]
 _ENDS = ("finish_reason", "stop_reason", "done_reason")
@@ -113,12 +114,13 @@ class LanguageModel(Builtin):
         """The instructions and the message; at least one is there."""
         system = self.text(call, "system_message")
         text = self.text(call, "input_value")
-        if not text.strip() and not system.strip():
+        files = files_with(self.given(call, "input_value"))
+        if not text.strip() and not system.strip() and not files:
             raise MissingSettingError(
                 "There is nothing to ask the model: connect or fill in “Input”"
             )
         # Some providers refuse instructions alone, so they become the message.
-        return (system, text) if text.strip() else ("", system)
+        return (system, text) if text.strip() or files else ("", system)
 
     async def _answer(
         self,
@@ -128,8 +130,10 @@ class LanguageModel(Builtin):
         provider: str,
         name: str,
     ) -> Message:
+        system, text = said
+        files = files_with(self.given(call, "input_value"))
+        messages = _messages(system, await shown(call, text, files))
         started = monotonic()
-        messages = _messages(*said)
         if call.speaking:
             text, usage = await _spoken(call, model, messages)
         else:
@@ -145,13 +149,19 @@ class LanguageModel(Builtin):
         return Message(text=text, session_id=call.facts.session)
 
 
-def _messages(system: str, text: str) -> list[tuple[str, str]]:
-    first = [("system", system)] if system.strip() else []
-    return [*first, ("human", text)]
+def _messages(system: str, said: Shown) -> list["BaseMessage"]:
+    # Imported late: it takes its time, and other components do without it.
+    from langchain_core.messages import (  # noqa: PLC0415
+        HumanMessage,
+        SystemMessage,
+    )
+
+    first = [SystemMessage(system)] if system.strip() else []
+    return [*first, HumanMessage(said)]
 
 
 async def _spoken(
-    call: Invocation, model: "BaseChatModel", messages: list[tuple[str, str]]
+    call: Invocation, model: "BaseChatModel", messages: list["BaseMessage"]
 ) -> tuple[str, tuple[int | None, int | None]]:
     """Stream the answer into the chat; cancelling closes the line to the model."""
     pieces: list[str] = []

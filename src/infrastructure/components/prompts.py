@@ -8,6 +8,7 @@ from application.ports.components import Invocation
 from domain.kernel import Json
 from domain.run.values import Message, Value
 from infrastructure.components import fields
+from infrastructure.components.attachments import files_with
 from infrastructure.components.builtin import Builtin, Node, fill
 from infrastructure.components.convert import text_of
 from infrastructure.components.templates import (
@@ -60,7 +61,10 @@ class PromptTemplate(Builtin):
         template = self.text(call, "template")
         values = {name: text_of(value) for name, value in call.fields.items()}
         text = fill(template, values, field="Template")
-        return Message(text=text, session_id=call.facts.session)
+        files = [path for value in call.fields.values() for path in files_with(value)]
+        return Message(
+            text=text, session_id=call.facts.session, files=list(dict.fromkeys(files))
+        )
 
 
 def validate_prompt(

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, override
 from application.ports.components import Component, Components, UnknownComponentError
 from domain.kernel import Json
 from infrastructure.components.chat import ChatInput, ChatOutput
+from infrastructure.components.files import File
 from infrastructure.components.language_model import LanguageModel
 from infrastructure.components.memory import Memory
 from infrastructure.components.parser import Parser
@@ -50,6 +51,7 @@ class BuiltinComponents(Components):
             Parser(),
             TypeConvert(),
             Memory(),
+            File(),
             Webhook(),
         ]
         self._by_type = {builtin.type: builtin for builtin in builtins}
