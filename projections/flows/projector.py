@@ -26,6 +26,9 @@ from domain.flow.events import (
     FlowUnlocked,
     FlowUnpublished,
     McpExposureChanged,
+    WebhookAccessChanged,
+    WebhookSecretChanged,
+    WebhookSecretRemoved,
 )
 from domain.kernel import Event, Json
 from domain.user.events import UserErased
@@ -89,7 +92,14 @@ class FlowsProjector(Projector):
                     rows.remove(FLOWS, flow)
                 case UserErased():
                     rows.remove_where(FLOWS, owner=flow)
-                case BuildsCleared() | FlowPublished() | FlowUnpublished():
+                case (
+                    BuildsCleared()
+                    | FlowPublished()
+                    | FlowUnpublished()
+                    | WebhookSecretChanged()
+                    | WebhookSecretRemoved()
+                    | WebhookAccessChanged()
+                ):
                     rows.change(FLOWS, flow, version=recorded.version)
                 case _ if isinstance(event, DOCUMENT_EVENTS):
                     _edit(recorded, documents, rows)

@@ -21,6 +21,7 @@ from api.v1.system import ServerFacts
 from api.voice_exchange import Exchange
 from application.ports import Freshness
 from application.replies import Replies
+from application.webhooks import Webhooks
 from infrastructure.components.prompts import validate_prompt
 from infrastructure.settings import Settings
 from infrastructure.settings_shape import MEGABYTE
@@ -103,7 +104,17 @@ def _doors(application: Application) -> dict[str, object]:
         replies=replies,
         streams=streams,
     )
-    return {"replies": replies, "exchange": exchange}
+    return {
+        "replies": replies,
+        "exchange": exchange,
+        "webhooks": Webhooks(
+            world.store,
+            ownership=world.ownership,
+            vault=world.vault,
+            flows=application.flows_to_run,
+            accounts=world.standings,
+        ),
+    }
 
 
 def _views(world: World) -> dict[str, object]:

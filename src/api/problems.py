@@ -70,6 +70,7 @@ from application.sessions import (
     WrongKeyError,
 )
 from application.users import UsernameTakenError
+from application.webhooks import SignatureRefusedError
 from domain.file.file import FileDeletedError
 from domain.flow.flow import NotPublishedError
 from domain.flow.names import InvalidEndpointNameError
@@ -120,6 +121,7 @@ STATUS: Final[dict[type[DomainError], int]] = {
     FileDeletedError: 404,
     PrivilegeError: 403,
     WrongKeyError: 403,
+    SignatureRefusedError: 403,
     WrongCredentialsError: 401,
     InactiveUserError: 401,
     NotSignedInError: 401,

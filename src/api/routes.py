@@ -36,6 +36,7 @@ from api.v1.system import ConfigController, HealthController
 from api.v1.users import UserController
 from api.v1.variables import VariableController
 from api.v1.voice import VoiceController
+from api.v1.webhooks import WebhookAccessController, WebhookController
 from api.v2.files import UserFileController
 from api.v2.mcp_servers import McpServerController
 
@@ -65,6 +66,8 @@ V1 = (
     LangBuilderResponseController,
     PublishController,
     UndefinedController,
+    WebhookController,
+    WebhookAccessController,
     DeprecatedController,
     VoiceController,
     EventController,

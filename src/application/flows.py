@@ -256,7 +256,10 @@ class Flows:
                 Attached(
                     released=claims_of(flow),
                     disowned=(flow.id,),
-                    destroyed=tuple(secrets.refs(flow.document)),
+                    destroyed=(
+                        *secrets.refs(flow.document),
+                        *([flow.webhook_secret] if flow.webhook_secret else []),
+                    ),
                 )
             )
             flow.delete()

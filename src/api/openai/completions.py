@@ -15,6 +15,7 @@ from api.openai.speaking import spoken, sse, streamed, to_its_only_reader
 from api.problems import Refusal
 from api.requests import Answers
 from api.security import RUN
+from api.v1.run_shapes import no_variables_in_headers
 from application.execution.flows import FlowsToRun
 from application.ports import Actor, Cause
 from application.replies import Replies, Reply, Usage
@@ -28,6 +29,7 @@ class CompletionController(Controller):
     path = "/chat/completions"
     tags = ("OpenAI",)
     opt = RUN
+    guards = (no_variables_in_headers,)
     exception_handlers = HANDLERS_HERE
 
     @post("/", status_code=200)

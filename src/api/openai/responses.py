@@ -24,6 +24,7 @@ from api.openai.speaking import spoken, streamed, to_its_only_reader
 from api.problems import Refusal
 from api.requests import Answers
 from api.security import RUN, WATCH
+from api.v1.run_shapes import no_variables_in_headers
 from application.execution.flows import FlowsToRun, FlowToRun
 from application.permissions import NotFoundError
 from application.ports import Actor, Cause, Contents
@@ -44,6 +45,7 @@ class ResponseController(Controller):
     path = "/responses"
     tags = ("OpenAI",)
     opt = RUN
+    guards = (no_variables_in_headers,)
     exception_handlers = HANDLERS_HERE
     like_langbuilder: ClassVar[bool] = False
     """Whether a refusal is an ``error`` object with 200, and events have no names."""

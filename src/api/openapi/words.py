@@ -37,6 +37,7 @@ TAGS: Final[dict[str, str]] = {
     "Components": "The built-in components, and checks of code and templates.",
     "Store": "The component store.",
     "Runs": "Running flows, and following what happens.",
+    "Webhooks": "Flows that other systems deliver to, and who may.",
     "Deprecated": "What clients of old call, and what to call instead.",
     "Events": "The log itself, for superusers.",
     "Projections": "The read tables and how they stand, for superusers.",

@@ -10,7 +10,7 @@ import msgspec
 from application.gathered import Gathered
 from application.permissions import NotFoundError, Permissions
 from application.ports import Actor, Claims, EventStore
-from domain.flow.events import FlowEvent
+from domain.flow.events import Access, FlowEvent
 from domain.flow.flow import Flow
 from domain.kernel import Json
 
@@ -19,13 +19,21 @@ FLOW_EVENTS: Final[tuple[type[Any], ...]] = get_args(FlowEvent.__value__)
 
 
 class FlowToRun(msgspec.Struct, frozen=True, kw_only=True):
-    """One version of a flow; its document holds secrets by reference."""
+    """
+    One version of a flow; its document holds secrets by reference.
+
+    ``webhook_secret`` names the secret that deliveries are signed with, and
+    ``webhook_open`` says that anybody may deliver.
+    """
 
     id: UUID
     owner: UUID
     name: str
     version: int
     document: Json
+    access: Access = "PRIVATE"
+    webhook_secret: UUID | None = None
+    webhook_open: bool = False
 
 
 class FlowsToRun(Protocol):
@@ -73,6 +81,9 @@ class StoredFlows(FlowsToRun):
             name=flow.name,
             version=flow.version,
             document=flow.document,
+            access=flow.access,
+            webhook_secret=flow.webhook_secret,
+            webhook_open=flow.webhook_open,
         )
 
     @override

@@ -187,6 +187,32 @@ class FlowUnpublished(Event, frozen=True, kw_only=True, tag="flow.unpublished"):
     external_id: str
 
 
+class WebhookSecretChanged(
+    Event, frozen=True, kw_only=True, tag="flow.webhook_secret_changed"
+):
+    """Deliveries may be signed with a secret, of which *secret* is the reference."""
+
+    impersonal: ClassVar[bool] = True
+
+    secret: UUID
+
+
+class WebhookSecretRemoved(
+    Event, frozen=True, kw_only=True, tag="flow.webhook_secret_removed"
+):
+    impersonal: ClassVar[bool] = True
+
+
+class WebhookAccessChanged(
+    Event, frozen=True, kw_only=True, tag="flow.webhook_access_changed"
+):
+    """``open`` lets anybody deliver, who has neither key nor signature."""
+
+    impersonal: ClassVar[bool] = True
+
+    open: bool
+
+
 class BuildsCleared(Event, frozen=True, kw_only=True, tag="flow.builds_cleared"):
     """Somebody cleared the outputs that earlier runs left on the canvas."""
 
@@ -220,6 +246,9 @@ type FlowEvent = (
     | McpExposureChanged
     | FlowPublished
     | FlowUnpublished
+    | WebhookSecretChanged
+    | WebhookSecretRemoved
+    | WebhookAccessChanged
     | BuildsCleared
     | FlowDeleted
 )

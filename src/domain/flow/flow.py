@@ -30,6 +30,9 @@ from domain.flow.events import (
     FlowUnlocked,
     FlowUnpublished,
     McpExposureChanged,
+    WebhookAccessChanged,
+    WebhookSecretChanged,
+    WebhookSecretRemoved,
 )
 from domain.flow.names import check_endpoint
 from domain.kernel import Aggregate, DomainError, Json
@@ -86,6 +89,8 @@ class Flow(Aggregate[FlowEvent]):
         self.mcp_enabled = False
         self.action_name: str | None = None
         self.action_description: str | None = None
+        self.webhook_secret: UUID | None = None
+        self.webhook_open = False
         self.publications: dict[str, str] = {}
         """What it is called on each platform where it is published, by address."""
         self.deleted = False
@@ -264,6 +269,23 @@ class Flow(Aggregate[FlowEvent]):
             )
         )
 
+    def sign_webhook(self, secret: UUID) -> None:
+        """Let deliveries be signed with a *secret* of the vault, and no earlier one."""
+        self._require_present()
+        self._record(WebhookSecretChanged(secret=secret))
+
+    def unsign_webhook(self) -> None:
+        """Take no signed deliveries any more; without a secret nothing changes."""
+        self._require_present()
+        if self.webhook_secret is not None:
+            self._record(WebhookSecretRemoved())
+
+    def open_webhook(self, *, to_anybody: bool) -> None:
+        """Let anybody deliver, or only who shows something; the same is nothing."""
+        self._require_present()
+        if to_anybody != self.webhook_open:
+            self._record(WebhookAccessChanged(open=to_anybody))
+
     def clear_builds(self) -> None:
         """Clear the outputs that earlier runs left on the canvas."""
         self._require_present()
@@ -299,13 +321,14 @@ class Flow(Aggregate[FlowEvent]):
                     self._take(field, getattr(event, field))
             case FlowLocked() | FlowUnlocked():
                 self.locked = isinstance(event, FlowLocked)
-            case FlowPublished():
-                there = {event.platform_url: event.external_id}
-                self.publications = self.publications | there
-            case FlowUnpublished():
-                gone = event.platform_url
-                kept = {k: v for k, v in self.publications.items() if k != gone}
-                self.publications = kept
+            case (
+                FlowPublished()
+                | FlowUnpublished()
+                | WebhookSecretChanged()
+                | WebhookSecretRemoved()
+                | WebhookAccessChanged()
+            ):
+                self._open_or_close(event)
             case BuildsCleared():
                 pass
             case FlowDeleted():
@@ -316,6 +339,29 @@ class Flow(Aggregate[FlowEvent]):
     def _take(self, field: str, value: Any) -> None:
         if value is not UNSET:
             setattr(self, field, value)
+
+    def _open_or_close(
+        self,
+        event: FlowPublished
+        | FlowUnpublished
+        | WebhookSecretChanged
+        | WebhookSecretRemoved
+        | WebhookAccessChanged,
+    ) -> None:
+        match event:
+            case FlowPublished():
+                there = {event.platform_url: event.external_id}
+                self.publications = self.publications | there
+            case FlowUnpublished():
+                gone = event.platform_url
+                kept = {k: v for k, v in self.publications.items() if k != gone}
+                self.publications = kept
+            case WebhookSecretChanged(secret=secret):
+                self.webhook_secret = secret
+            case WebhookSecretRemoved():
+                self.webhook_secret = None
+            case WebhookAccessChanged(open=to_anybody):
+                self.webhook_open = to_anybody
 
     def _apply_edit(self, event: DocumentEvent) -> None:
         self.document = apply(self.document, event)

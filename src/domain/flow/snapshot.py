@@ -9,7 +9,7 @@ from domain.flow.events import Access
 from domain.flow.flow import Flow
 from domain.kernel import Json
 
-SCHEMA: Final = 2
+SCHEMA: Final = 3
 """To be raised whenever a field changes, or what an event does to a flow does."""
 
 
@@ -33,6 +33,8 @@ class FlowSnapshot(msgspec.Struct, frozen=True, kw_only=True):
     mcp_enabled: bool
     action_name: str | None
     action_description: str | None
+    webhook_secret: UUID | None
+    webhook_open: bool
     publications: dict[str, str]
     deleted: bool
 
