@@ -1,4 +1,4 @@
-"""Our six import names are ours alone, and no file names one machine."""
+"""Our seven import names are ours alone, and no file names one machine."""
 
 import re
 import subprocess
@@ -10,7 +10,15 @@ import pytest
 
 ROOT = Path(__file__).parents[2]
 OURS = "langbuilder-eventsourced"
-NAMES = ("api", "application", "domain", "infrastructure", "migrations", "projections")
+NAMES = (
+    "api",
+    "application",
+    "domain",
+    "infrastructure",
+    "langbuilder",
+    "migrations",
+    "projections",
+)
 
 # Folders that exist on one person's machine only: a home, a work place.
 MACHINE_PATHS = re.compile(r"(?<![\w.])/(?:home|Users)/\w+/|(?<![\w./])/(?:root|work)/")

@@ -3,23 +3,45 @@
 from typing import Any
 from uuid import UUID
 
-from litestar import Controller, Request, Response, get
-from litestar.params import FromPath, FromQuery
+import msgspec
+from litestar import Controller, Request, Response, get, post
+from litestar.params import FromPath, FromQuery, RequestBody
 from litestar.response import Stream
-from litestar.status_codes import HTTP_204_NO_CONTENT
+from litestar.status_codes import HTTP_202_ACCEPTED, HTTP_204_NO_CONTENT
 
 from api.given import Given
-from api.requests import page_of
-from api.security import WATCH
+from api.problems import Refusal
+from api.requests import Answers, page_of
+from api.security import RUN, WATCH
 from api.streams import RunStreams
 from api.v1.build import UNBUFFERED
-from api.v1.run import EVENT_STREAM
+from api.v1.run import EVENT_STREAM, RunRequest
+from application.execution.flows import FlowsToRun
+from application.names import Name
 from application.permissions import NotFoundError, person
-from application.ports import Actor
+from application.ports import Actor, Cause
 from application.runs import Runs
+from domain.run.tweaks import ConflictingTweakError
 from projections.runs.views import RunRow, RunViews
 
 LARGEST = 100
+
+
+class NewRun(RunRequest, frozen=True, kw_only=True):
+    """
+    A run to be: of which flow, by id or endpoint name, and with what.
+
+    ``stream`` lets models speak token by token, for those who watch.
+    """
+
+    flow: Name
+    stream: bool = True
+
+
+class StartedRun(msgspec.Struct, frozen=True, kw_only=True):
+    """A run that was asked for."""
+
+    id: UUID
 
 
 class RunsController(Controller):
@@ -27,6 +49,34 @@ class RunsController(Controller):
 
     path = "/runs"
     tags = ("Runs",)
+
+    @post("/", status_code=HTTP_202_ACCEPTED, opt=RUN)
+    async def start(
+        self,
+        *,
+        data: RequestBody[NewRun],
+        actor: Given[Actor],
+        cause: Given[Cause],
+        flows_to_run: Given[FlowsToRun],
+        runs: Given[Runs],
+        answers: Given[Answers],
+    ) -> Response[StartedRun]:
+        """Have a flow of one's own run, by id or endpoint name; answer at once."""
+        try:
+            flow = await flows_to_run.named(actor, data.flow)
+        except NotFoundError:
+            raise Refusal(404, f"Flow identifier {data.flow} not found") from None
+        try:
+            requested = await runs.request(
+                flow, data.asked(stream=data.stream), trigger="run", cause=cause
+            )
+        except ConflictingTweakError as error:
+            raise Refusal(400, error.sentence) from None
+        await answers.settle(requested.position)
+        return Response(
+            StartedRun(id=requested.run),
+            headers={"Location": f"/api/v1/runs/{requested.run}"},
+        )
 
     @get("/")
     async def many(
