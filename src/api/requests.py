@@ -6,7 +6,10 @@ from hashlib import sha256
 from typing import Any, Final
 from uuid import NAMESPACE_URL, UUID, uuid4, uuid5
 
+import msgspec
 from litestar import Request
+from litestar.datastructures import UploadFile
+from litestar.enums import RequestEncodingType
 
 from api.problems import Refusal
 from api.stamps import leave, story_of
@@ -35,7 +38,25 @@ async def cause_of(request: AnyRequest) -> Cause:
     key = request.headers.get("idempotency-key")
     if not key:
         return Cause(actor=actor, command_id=uuid4(), correlation_id=story)
-    return _repeatable(actor, key, _asked(request) + await request.body(), story)
+    asked = _asked(request) + await _body_of(request)
+    return _repeatable(actor, key, asked, story)
+
+
+async def _body_of(request: AnyRequest) -> bytes:
+    """Return what tells one body from another."""
+    kind, _ = request.content_type
+    if kind != RequestEncodingType.MULTI_PART:
+        return await request.body()
+    # Of a form the parts count: its body is gone once they have been read.
+    parts = []
+    for name, part in (await request.form()).multi_items():
+        if isinstance(part, UploadFile):
+            await part.seek(0)
+            parts += [name.encode(), part.filename.encode(), await part.read()]
+            await part.seek(0)
+        else:
+            parts += [name.encode(), str(part).encode()]
+    return msgspec.json.encode(parts)
 
 
 def streamed_cause_of(request: AnyRequest) -> Cause:

@@ -83,14 +83,9 @@ class Flows[D](Resource[D]):
         stays, and what they changed in the same place raises `ConflictError` with
         both values. ``endpoint_name=None`` takes that name away.
         """
-        if endpoint_name is UNSET or expected_version is None:
-            base = flow if isinstance(flow, Flow) and flow.version else None
-            base = base or (yield from Flows.get.steps(self, flow))
-            expected_version = expected_version or base.version
-            # Not to send it would take it away.
-            endpoint_name = (
-                base.endpoint_name if endpoint_name is UNSET else endpoint_name
-            )
+        expected, endpoint_name = yield from self._base(
+            flow, expected_version, endpoint_name
+        )
         body = given(
             name=name,
             description=description,
@@ -103,7 +98,7 @@ class Flows[D](Resource[D]):
             action_name=action_name,
             action_description=action_description,
         )
-        match = {"if-match": f'"{expected_version}"'} if expected_version else {}
+        match = {"if-match": f'"{expected}"'} if expected else {}
         call = command("PATCH", _of(flow), body, headers=match, key=key)
         return _flow((yield from self._send(call)))
 
@@ -126,7 +121,9 @@ class Flows[D](Resource[D]):
     @operation
     def headers(self) -> Steps[tuple[FlowHeader, ...]]:
         """Return all flows without their documents, in one answer."""
-        call = get("/api/v1/flows/", get_all=True, header_flows=True)
+        call = get(
+            "/api/v1/flows/", get_all=True, header_flows=True, remove_example_flows=True
+        )
         return (yield from self._send(call)).read(tuple[FlowHeader, ...])
 
     @operation
@@ -183,6 +180,18 @@ class Flows[D](Resource[D]):
     ) -> Listing[D, Flow]:
         """List flows with their documents: those of a project, or all."""
         return Listing(self._driver, lambda: self._pages(project, page_size))
+
+    def _base(
+        self, flow: FlowHeader | Id, version: int | None, endpoint: str | Unset | None
+    ) -> Steps[tuple[int | None, str | None]]:
+        """Return the version to change, and the endpoint name to have."""
+        if version is not None and endpoint is not UNSET:
+            return version, endpoint
+        read = flow if isinstance(flow, Flow) and flow.version else None
+        read = read or (yield from Flows.get.steps(self, flow))
+        # Not to send the name would take it away.
+        name = read.endpoint_name if endpoint is UNSET else endpoint
+        return version or read.version, name
 
     def _pages(self, project: Project | Id | None, size: int) -> Steps[None]:
         projects: Iterable[Project | Id] = [project] if project is not None else ()

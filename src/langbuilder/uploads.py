@@ -3,15 +3,20 @@
 import os
 import secrets
 from collections.abc import Callable, Generator, Mapping
+from functools import partial
 from pathlib import Path
-from typing import BinaryIO, Final, cast
+from typing import BinaryIO, Final
+from uuid import NAMESPACE_URL, uuid4, uuid5
 
-from langbuilder.errors import ConfigurationError
+import msgspec
+
+from langbuilder.errors import ConfigurationError, ConnectionFailedError
 from langbuilder.sending import Sending
-from langbuilder.steps import Apart, Close, More, Steps
+from langbuilder.steps import Apart, Close, More, Pause, Steps
 from langbuilder.wire import Answer, Call
 
 PIECE: Final = 256 * 1024
+PARTIAL: Final = 206
 
 type Source = str | os.PathLike[str] | bytes | BinaryIO
 """Where a file's bytes are: a path, the bytes, or an open binary file."""
@@ -33,11 +38,13 @@ class Upload:
         name: str | None = None,
         progress: Progress | None = None,
         content_type: str = "application/octet-stream",
+        key: str,
     ) -> None:
         self._source = Path(source) if isinstance(source, str | os.PathLike) else source
         self._progress = progress
         self._start = _place(self._source)
-        boundary = secrets.token_hex(16)
+        # The same for the same key: a repeat has to be the same to the byte.
+        boundary = uuid5(NAMESPACE_URL, key).hex
         named = (name or _name(self._source)).translate(ESCAPES)
         self._head = (
             f"--{boundary}\r\n"
@@ -108,7 +115,10 @@ def uploading(
     content_type: str = "application/octet-stream",
 ) -> Call:
     """Return the call that sends *source*."""
-    form = Upload(source, name=name, progress=progress, content_type=content_type)
+    key = key or str(uuid4())
+    form = Upload(
+        source, name=name, progress=progress, content_type=content_type, key=key
+    )
     return Call(method="POST", path=path, query=query or {}, content=form, key=key)
 
 
@@ -121,38 +131,85 @@ def downloading(
     """
     Write the answer to *call* into the file *to*, which appears once it is whole.
 
-    What breaks off leaves nothing behind, and what was there before as it was.
+    When the line is cut it goes on where it was, if the server can do that, or else
+    from the beginning. What breaks off for good leaves nothing behind, and what was
+    there before as it was.
     """
     target = Path(to)
     part = target.with_name(f".{target.name}.{secrets.token_hex(4)}.part")
-    answer: Answer = yield from sending.send(call)
-    ours = True
     try:
-        file = cast("BinaryIO", (yield Apart(lambda: part.open("xb"))))
-        try:
-            yield from _written(answer, file, progress)
-        finally:
-            file.close()
+        file: BinaryIO = yield Apart(lambda: part.open("xb"))
+        with file:
+            yield from _Download(sending, call, file, progress).carry_out()
         yield Apart(lambda: part.replace(target))
-    except GeneratorExit:
-        ours = False  # nobody is left who could close it in an orderly way
-        raise
     finally:
         part.unlink(missing_ok=True)
-        if ours:
-            yield Close(answer)
     return target
 
 
-def _written(answer: Answer, file: BinaryIO, progress: Progress | None) -> Steps[None]:
-    total = answer.headers.get("content-length")
-    size = int(total) if total and "content-encoding" not in answer.headers else None
-    got = 0
-    while (piece := (yield More(answer))) is not None:
-        yield Apart(lambda piece=piece: file.write(piece))  # type: ignore[misc]  # a default to bind it now
-        got += len(piece)
-        if progress is not None:
-            progress(got, size)
+class _Download:
+    """One file on its way here, over as many connections as that takes."""
+
+    def __init__(
+        self, sending: Sending, call: Call, file: BinaryIO, progress: Progress | None
+    ) -> None:
+        self._sending = sending
+        self._call = call
+        self._file = file
+        self._progress = progress
+        self._got = 0
+        self._tag = ""
+        """The ETag of what can be read on from anywhere in it; else nothing."""
+
+    def carry_out(self) -> Steps[None]:
+        failures = 0
+        while True:
+            got = self._got
+            answer = yield from self._sending.send(self._asking())
+            try:
+                yield from self._read(answer)
+            except ConnectionFailedError:
+                failures = 1 if self._got > got else failures + 1
+                if failures > self._sending.retries.most:
+                    raise
+            else:
+                return
+            yield Pause(self._sending.retries.pause(failures))
+
+    def _asking(self) -> Call:
+        if not self._tag or not self._got:
+            return self._call
+        headers = dict(self._call.headers) | {"range": f"bytes={self._got}-"}
+        return msgspec.structs.replace(self._call, headers=headers)
+
+    def _read(self, answer: Answer) -> Steps[None]:
+        ours = True
+        try:
+            size = self._begin(answer)
+            while (piece := (yield More(answer))) is not None:
+                yield Apart(partial(self._file.write, piece))
+                self._got += len(piece)
+                if self._progress is not None:
+                    self._progress(self._got, size)
+        except GeneratorExit:
+            ours = False  # nobody is left who could close it in an orderly way
+            raise
+        finally:
+            if ours:
+                yield Close(answer)
+
+    def _begin(self, answer: Answer) -> int | None:
+        """Find out where what comes belongs; return how much there is in all."""
+        tag = answer.headers.get("etag", "")
+        if answer.status != PARTIAL or tag != self._tag:
+            self._file.seek(0)
+            self._file.truncate()
+            self._got = 0
+        self._tag = tag if answer.headers.get("accept-ranges") == "bytes" else ""
+        left = answer.headers.get("content-length", "")
+        if not left.isdigit() or "content-encoding" in answer.headers:
+            return None
+        return self._got + int(left)
 
 
 def _place(source: Path | bytes | BinaryIO) -> int | None:

@@ -11,10 +11,11 @@ from tests.api.conftest import (
     address,
     application,
     join,
+    model_server,
 )
 from tests.langbuilder.hands import Hand
 
-__all__ = ["address", "application", "join"]
+__all__ = ["address", "application", "join", "model_server"]
 
 KINDS = {"blocking": Client, "awaiting": AsyncClient}
 

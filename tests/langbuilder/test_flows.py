@@ -147,6 +147,13 @@ async def test_a_flow_goes_out_and_in_as_a_file(hand: Hand, tmp_path: Path) -> N
     ] * len(sources)
     assert sorted(path.name for path in tmp_path.iterdir()) == ["one.json", "two.zip"]
     assert await hand.do(hand.client.flows.delete_many, uploaded) == len(sources)
+    twice = [
+        await hand.do(hand.client.flows.upload, exported, key=f"key {flow.id}")
+        for _ in range(2)
+    ]
+    assert twice[0][0].id == twice[1][0].id
+    with pytest.raises(ValidationError):
+        await hand.do(hand.client.flows.upload, {"name": "Other"}, key=f"key {flow.id}")
 
 
 async def test_projects_are_opened_renamed_carried_and_deleted(
