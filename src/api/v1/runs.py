@@ -15,7 +15,8 @@ from api.requests import Answers, page_of
 from api.security import RUN, WATCH
 from api.streams import RunStreams
 from api.v1.build import UNBUFFERED
-from api.v1.run import EVENT_STREAM, RunRequest
+from api.v1.run import EVENT_STREAM
+from api.v1.run_shapes import RunRequest
 from application.execution.flows import FlowsToRun
 from application.names import Name
 from application.permissions import NotFoundError, person
