@@ -43,16 +43,16 @@ async def test_messages_are_listed_in_both_directions_page_by_page(hand: Hand) -
 
 
 async def test_a_message_is_edited_and_removed(hand: Hand) -> None:
-    _, session = await conversation(hand, "speling")
+    _, session = await conversation(hand, "hallo")
     messages = hand.client.messages
     first, second = await hand.all(messages.list(session=session))
 
-    edited = await hand.do(messages.update, first, text="spelling")
+    edited = await hand.do(messages.update, first, text="hello")
     await hand.do(messages.delete, second)
 
-    assert (edited.text, edited.edit) == ("spelling", True)
+    assert (edited.text, edited.edit) == ("hello", True)
     assert [one.text for one in await hand.all(messages.list(session=session))] == [
-        "spelling"
+        "hello"
     ]
 
 
