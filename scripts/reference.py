@@ -21,6 +21,7 @@ from litestar.handlers import HTTPRouteHandler, WebsocketRouteHandler
 from domain.catalogue import UNIONS, tag_of
 from domain.kernel import ContentRef, DomainError, Event
 from infrastructure.settings import SETTINGS
+from scripts.reference_client import python_client
 
 REFERENCE = Path(__file__).parents[1] / "docs" / "reference"
 PACKAGES = ("domain", "application", "infrastructure", "projections", "api")
@@ -253,6 +254,7 @@ def _said[T](controller: type[Controller], name: str, otherwise: T) -> T:
 
 
 PAGES = {
+    "python-client.md": python_client,
     "http.md": http,
     "settings.md": settings,
     "events.md": events,

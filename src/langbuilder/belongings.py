@@ -1,6 +1,7 @@
 """What else is yours: variables, API keys, and yourself."""
 
 from collections.abc import Iterable
+from datetime import datetime
 from typing import Literal
 
 import msgspec
@@ -11,6 +12,8 @@ from langbuilder.steps import Steps
 from langbuilder.wire import UNSET, at, command, get, given
 
 type Unset = msgspec.UnsetType
+type Scope = Literal["read", "write", "run", "admin"]
+"""What a key may be used for."""
 
 
 class Variables[D](Resource[D]):
@@ -84,15 +87,42 @@ class ApiKeys[D](Resource[D]):
         return (yield from self._send(get("/api/v1/api_key/"))).read(_Keys).api_keys
 
     @operation
-    def create(self, name: str) -> Steps[NewApiKey]:
+    def create(
+        self,
+        name: str,
+        *,
+        scopes: Iterable[Scope] | None = None,
+        expires_at: datetime | None = None,
+    ) -> Steps[NewApiKey]:
         """
         Issue a key; only what this returns ever tells it.
 
+        It may do what *scopes* say, without them all that you may, until *expires_at*.
         It is not tried again when no answer comes, for a repeat could not tell the
         key: look at the list then, and delete the one that nobody knows.
         """
-        call = command("POST", "/api/v1/api_key/", {"name": name}, once=False)
+        body = {
+            "name": name,
+            "scopes": None if scopes is None else [*scopes],
+            "expires_at": expires_at,
+        }
+        call = command("POST", "/api/v1/api_key/", body, once=False)
         return (yield from self._send(call)).read(NewApiKey)
+
+    @operation
+    def update(
+        self,
+        api_key: ApiKey | NewApiKey | Id,
+        *,
+        name: str | Unset = UNSET,
+        is_active: bool | Unset = UNSET,
+        key: str | None = None,
+    ) -> Steps[ApiKey]:
+        """Call a key otherwise, or let it rest for a while."""
+        body = given(name=name, is_active=is_active)
+        path = at("/api/v1/api_key/{}", id_of(api_key))
+        answer = yield from self._send(command("PATCH", path, body, key=key))
+        return answer.read(ApiKey)
 
     @operation
     def delete(

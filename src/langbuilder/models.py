@@ -102,6 +102,8 @@ class ApiKey(Model, frozen=True, kw_only=True):
     masked: str = msgspec.field(default="", name="api_key")
     is_active: bool = True
     total_uses: int = 0
+    scopes: tuple[str, ...] | None = None
+    expires_at: datetime | None = None
     last_used_at: datetime | None = None
     created_at: datetime | None = None
 

@@ -1,10 +1,17 @@
 """Messages, sessions, variables, keys and oneself by the client."""
 
+from datetime import UTC, datetime, timedelta
 from uuid import UUID, uuid4
 
 import pytest
 
-from langbuilder import AuthenticationError, Client, Message, NewApiKey
+from langbuilder import (
+    AuthenticationError,
+    Client,
+    Message,
+    NewApiKey,
+    PermissionDeniedError,
+)
 from tests.api.conftest import Person
 from tests.langbuilder.hands import Hand
 from tests.langbuilder.test_runs import flow_named
@@ -89,15 +96,24 @@ async def test_a_key_is_told_once_and_never_by_its_repr(
     hand: Hand, address: str
 ) -> None:
     keys = hand.client.api_keys
-    made: NewApiKey = await hand.do(keys.create, "another")
+    tomorrow = datetime.now(UTC) + timedelta(days=1)
+    made: NewApiKey = await hand.do(
+        keys.create, "another", scopes=["read"], expires_at=tomorrow
+    )
     listed = {one.id: one for one in await hand.do(keys.list)}
 
     assert made.key.startswith("sk-")
     assert made.key not in repr(made)
     assert made.key not in repr(listed)
     assert listed[made.id].masked.startswith(made.key[:8])
+    assert listed[made.id].scopes == ("read",)
+    assert listed[made.id].expires_at == tomorrow
+    renamed = await hand.do(keys.update, made, name="renamed")
+    assert (renamed.name, renamed.is_active) == ("renamed", True)
     theirs = Hand(Client(address, api_key=made.key))
     assert (await theirs.do(theirs.client.users.me)).username
+    with pytest.raises(PermissionDeniedError, match="scope"):
+        await theirs.do(theirs.client.projects.create, "not by a reader")
     await hand.do(keys.delete, made)
     with pytest.raises(AuthenticationError) as revoked:
         await theirs.do(theirs.client.users.me)
