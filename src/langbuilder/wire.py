@@ -26,6 +26,12 @@ SAFE: Final = frozenset({"GET", "HEAD", "OPTIONS"})
 
 OK, ERRORS, FAILURES = 200, 400, 500
 FORBIDDEN = 403
+UNKNOWN_KEY: Final = (
+    "An API key must be passed as query or header",
+    "Invalid or missing API key",
+)
+"""What 403 says where 401 is meant."""
+
 REDIRECTED = 300
 
 
@@ -136,7 +142,7 @@ class Answer(msgspec.Struct, frozen=True, kw_only=True):
         kind = REFUSALS.get(self.status, RefusalError)
         if kind is RefusalError and self.status >= FAILURES:
             kind = ServerError
-        if self.status == FORBIDDEN and "API key" in str(detail):
+        if self.status == FORBIDDEN and detail in UNKNOWN_KEY:
             kind = AuthenticationError
         return kind(
             detail,
