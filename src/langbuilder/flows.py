@@ -78,10 +78,9 @@ class Flows[D](Resource[D]):
         """
         Save what is given of a flow, and return it as it is then.
 
-        The base of the change is *expected_version*; or the version of *flow*, if it
-        is one that you read; or how the flow stands. What others changed since then
-        stays, and what they changed in the same place raises `ConflictError` with
-        both values. ``endpoint_name=None`` takes that name away.
+        The base of the change is *expected_version*, or the version of *flow* as you
+        read it, or how the flow stands. What others changed since then stays; the same
+        place raises `ConflictError` with both values. ``None`` takes an endpoint away.
         """
         expected, endpoint_name = yield from self._base(
             flow, expected_version, endpoint_name
@@ -98,9 +97,7 @@ class Flows[D](Resource[D]):
             action_name=action_name,
             action_description=action_description,
         )
-        match = {"if-match": f'"{expected}"'} if expected else {}
-        call = command("PATCH", _of(flow), body, headers=match, key=key)
-        return _flow((yield from self._send(call)))
+        return (yield from self._save(flow, expected, body, key))
 
     @operation
     def delete(self, flow: FlowHeader | Id, *, key: str | None = None) -> Steps[None]:
@@ -180,6 +177,17 @@ class Flows[D](Resource[D]):
     ) -> Listing[D, Flow]:
         """List flows with their documents: those of a project, or all."""
         return Listing(self._driver, lambda: self._pages(project, page_size))
+
+    def _save(
+        self,
+        flow: FlowHeader | Id,
+        version: int | None,
+        body: Document,
+        key: str | None,
+    ) -> Steps[Flow]:
+        match = {"if-match": f'"{version}"'} if version else {}
+        call = command("PATCH", _of(flow), body, headers=match, key=key)
+        return _flow((yield from self._send(call)))
 
     def _base(
         self, flow: FlowHeader | Id, version: int | None, endpoint: str | Unset | None
