@@ -1,10 +1,11 @@
 """Projects: where flows live, each with a name of its own among its owner's."""
 
 from collections.abc import Callable, Sequence
-from typing import Final
+from typing import Annotated, Final
 from uuid import UUID, uuid4
 
 import msgspec
+from msgspec import UNSET, Meta, UnsetType
 
 from application.commands import (
     Done,
@@ -25,17 +26,23 @@ from application.ports import (
     Claim,
     Claims,
     ClaimTakenError,
+    ConcurrencyError,
     EventStore,
     Owned,
     Ownership,
     Saved,
 )
+from application.project_tree import ProjectTree
 from application.repeats import once
 from domain.flow.names import next_name
 from domain.kernel import DomainError
 from domain.project.project import Project
 
 FIRST_PROJECT: Final = "Starter Project"
+MOST_FLOWS: Final = 10_000
+
+Description = Annotated[str, Meta(max_length=10_000)]
+FlowIds = Annotated[list[UUID], Meta(max_length=MOST_FLOWS)]
 NAMING_TRIES: Final = 8
 
 
@@ -47,15 +54,26 @@ class ProjectChange(msgspec.Struct, frozen=True, kw_only=True):
     """What a project is to be; flows that are not listed move to the first one."""
 
     name: Name | None = None
-    description: str | None = None
-    parent_id: UUID | None = None
-    flows: list[UUID] = msgspec.field(default_factory=list)
-    components: list[UUID] = msgspec.field(default_factory=list)
+    description: Description | None = None
+    parent_id: UUID | UnsetType | None = UNSET
+    flows: FlowIds | UnsetType = UNSET
+    components: FlowIds | UnsetType = UNSET
+
+    @property
+    def wanted(self) -> list[UUID] | None:
+        """The flows that are to lie in it; None where nothing is said of them."""
+        if self.flows is UNSET and self.components is UNSET:
+            return None
+        return [*(self.flows or ()), *(self.components or ())]
 
 
 def project_claim(owner: UUID, name: str, project: UUID) -> Claim:
     """Return the claim on a project's name."""
     return Claim("project-name", f"{owner}/{name}", project)
+
+
+def _owned(project: Project) -> Owned:
+    return Owned(project.id, "project", project.owner, project.parent)
 
 
 class Projects:
@@ -75,6 +93,7 @@ class Projects:
         self._ownership = ownership
         self._permissions = Permissions(ownership)
         self._flows = flows
+        self._tree = ProjectTree(claims, ownership)
         self._new_id = new_id
         self._turns: Turns[UUID] = Turns()
 
@@ -114,16 +133,24 @@ class Projects:
         *,
         cause: Cause,
         description: str | None = None,
+        parent: UUID | None = None,
         flows: Sequence[UUID] = (),
         bring: Sequence[NewFlow] = (),
     ) -> Done[Project]:
-        """Open a project, with *flows* moved into it and *bring* created in it."""
+        """
+        Open a project, with *flows* moved into it and *bring* created in it.
+
+        A *parent* that is unknown or another's answers as if it were not there.
+        """
+        if parent is not None:
+            await self._permissions.require(actor, "project", parent)
         async with self._turns.of(person(actor)):
             return await self._open_named(
                 actor,
                 name,
                 cause=cause,
                 description=description,
+                parent=parent,
                 flows=flows,
                 bring=bring,
             )
@@ -135,6 +162,7 @@ class Projects:
         *,
         cause: Cause,
         description: str | None,
+        parent: UUID | None,
         flows: Sequence[UUID],
         bring: Sequence[NewFlow],
     ) -> Done[Project]:
@@ -146,6 +174,7 @@ class Projects:
                 owner=owner,
                 name=await self._free_name(owner, name),
                 description=description,
+                parent=parent,
             )
             into = await self._flows.moved(moved, project.id)
             drafts = await self._flows.drafts(
@@ -171,8 +200,9 @@ class Projects:
             attached=together(
                 Attached(
                     claims=(project_claim(project.owner, project.name, project.id),),
-                    owned=(Owned(project.id, "project", project.owner),),
+                    owned=(_owned(project),),
                 ),
+                await self._placed(project),
                 into.attached,
                 drafts.attached,
             ),
@@ -226,21 +256,34 @@ class Projects:
     ) -> Done[Project]:
         if change.description is not None and change.description != project.description:
             project.describe(change.description)
-        if change.parent_id is not None and change.parent_id != project.parent:
-            await self._permissions.require(actor, "project", change.parent_id)
+        placed = Attached()
+        if change.parent_id is not UNSET and change.parent_id != project.parent:
+            if change.parent_id is not None:
+                await self._permissions.require(actor, "project", change.parent_id)
             project.move(change.parent_id)
-        wanted = [*change.flows, *change.components]
-        into = await self._flows.moved(
-            await self._permissions.among(actor, "flow", wanted), project.id
-        )
-        out = await self._out_of(actor, project, set(wanted))
+            owned = Attached(owned=(_owned(project),))
+            placed = together(await self._placed(project), owned)
+        into = out = Changes()
+        if (wanted := change.wanted) is not None:
+            mine = await self._permissions.among(actor, "flow", wanted)
+            into = await self._flows.moved(mine, project.id)
+            out = await self._out_of(actor, project, set(wanted))
         aggregates = [project, *into.aggregates, *out.aggregates]
-        saved = await self._store.save(
-            *(one for one in aggregates if one.recorded),
-            cause=cause,
-            attached=together(into.attached, out.attached),
-        )
+        try:
+            saved = await self._store.save(
+                *(one for one in aggregates if one.recorded),
+                cause=cause,
+                attached=together(placed, into.attached, out.attached),
+            )
+        except ClaimTakenError as taken:
+            raise ConcurrencyError from taken
         return Done(project, saved.position)
+
+    async def _placed(self, project: Project) -> Attached:
+        """Return what lets a project lie where it lies now, or refuse it there."""
+        if project.parent is None:
+            return Attached()
+        return await self._tree.moving(project.owner, project.id, project.parent)
 
     async def _out_of(self, actor: Actor, project: Project, kept: set[UUID]) -> Changes:
         first = await self.first_of(project.owner)
@@ -254,16 +297,23 @@ class Projects:
     async def delete(
         self, actor: Actor, project_id: UUID, *, cause: Cause
     ) -> Done[None]:
-        """Delete a project with the flows in it."""
+        """
+        Delete a project with the flows in it.
+
+        Projects that lie in it move up, to where it lay.
+        """
 
         async def again(before: Saved) -> Done[None]:
             return Done(None, before.position)
 
         async def attempt() -> Done[None]:
-            removed = await self.removal([project_id])
-            saved = await self._store.save(
-                *removed.aggregates, cause=cause, attached=removed.attached
-            )
+            removed = await self._removal(project_id)
+            try:
+                saved = await self._store.save(
+                    *removed.aggregates, cause=cause, attached=removed.attached
+                )
+            except ClaimTakenError as taken:  # something came to lie in it meanwhile
+                raise ConcurrencyError from taken
             await self._flows.clean_up(removed.flows, cause=cause)
             return Done(None, saved.position)
 
@@ -273,26 +323,33 @@ class Projects:
 
         return await once(self._store, cause, again=again, attempt=first)
 
-    async def removal(self, projects: Sequence[UUID]) -> Changes:
-        """Decide that *projects* are deleted with their flows, without storing it."""
-        gone: list[Project] = []
-        inside: list[UUID] = []
-        for project_id in projects:
-            project = await self.get(project_id)
-            project.delete()
-            gone.append(project)
-            inside += await self._ownership.in_project(project_id, "flow")
+    async def _removal(self, project_id: UUID) -> Changes:
+        project = await self.get(project_id)
+        project.delete()
+        up = await self._moving_up(project)
+        inside = await self._ownership.in_project(project_id, "flow")
         flows = await self._flows.removal(inside)
         attached = Attached(
-            released=tuple(project_claim(p.owner, p.name, p.id) for p in gone),
-            disowned=tuple(p.id for p in gone),
-            destroyed=tuple(ref for p in gone for ref in p.secrets),
+            released=(project_claim(project.owner, project.name, project.id),),
+            disowned=(project.id,),
+            destroyed=project.secrets,
         )
         return Changes(
-            (*gone, *flows.aggregates),
-            together(attached, flows.attached),
+            (project, *up.aggregates, *flows.aggregates),
+            together(attached, up.attached, flows.attached),
             flows.flows,
         )
+
+    async def _moving_up(self, gone: Project) -> Changes:
+        """Decide that what lies in a project that goes lies where it lay."""
+        # First, so that what comes to lie in it meanwhile makes us decide again.
+        turn = await self._tree.changing(gone.owner)
+        inner = await self._ownership.in_project(gone.id, "project")
+        moved = [await self.get(one) for one in inner]
+        for project in moved:
+            project.move(gone.parent)
+        owned = Attached(owned=tuple(_owned(project) for project in moved))
+        return Changes(tuple(moved), together(turn, owned))
 
     async def _free_name(self, owner: UUID, name: str) -> str:
         prefix = f"{owner}/"

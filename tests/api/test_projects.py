@@ -1,5 +1,6 @@
 """Projects over HTTP: opened, filled, emptied, packed and deleted."""
 
+import asyncio
 import io
 import json
 import zipfile
@@ -8,7 +9,7 @@ from uuid import uuid4
 
 import httpx
 
-from tests.api.conftest import Person, drawn
+from tests.api.conftest import Join, Person, drawn
 
 
 async def opened(person: Person, name: str, **more: Any) -> dict[str, Any]:
@@ -143,7 +144,7 @@ async def test_an_empty_project_cannot_be_packed(bob: Person) -> None:
     answer = await bob.get(f"/api/v1/projects/download/{project}")
 
     assert answer.status_code == 404
-    assert answer.json() == {"detail": "No flows found in project"}
+    assert answer.json() == {"detail": "404: No flows found in project"}
 
 
 async def test_a_file_without_flows_is_no_project(bob: Person) -> None:
@@ -155,3 +156,133 @@ async def test_a_file_without_flows_is_no_project(bob: Person) -> None:
     assert [a.status_code for a in answers] == [400, 400]
     assert answers[0].json() == {"detail": "No flows found in the file"}
     assert answers[1].json() == {"detail": "No flows found in the data"}
+
+
+async def parent_of(person: Person, project: str) -> str | None:
+    listed = (await person.get("/api/v1/projects/")).json()
+    parents: dict[str, str | None] = {one["id"]: one["parent_id"] for one in listed}
+    return parents[project]
+
+
+async def move(person: Person, project: str, parent: str | None) -> httpx.Response:
+    return await person.patch(f"/api/v1/projects/{project}", json={"parent_id": parent})
+
+
+async def test_projects_lie_in_one_another_and_move(join: Join) -> None:
+    eve = await join("eve")
+    outer = (await opened(eve, "Outer"))["id"]
+    inner = await opened(eve, "Inner", parent_id=outer)
+    flow = await flow_in(eve, inner["id"])
+    assert inner["parent_id"] == outer
+
+    out = await move(eve, inner["id"], None)
+
+    assert (out.status_code, out.json()["parent_id"]) == (200, None)
+    assert await parent_of(eve, inner["id"]) is None
+    back = await move(eve, inner["id"], outer)
+    assert back.json()["parent_id"] == outer
+    # Nothing was said of its flows, so they stayed.
+    assert await flows_of(eve, inner["id"]) == {flow}
+
+
+async def test_a_project_lies_neither_in_itself_nor_in_what_lies_in_it(
+    join: Join,
+) -> None:
+    eve = await join("eve")
+    outer = (await opened(eve, "Outer"))["id"]
+    middle = (await opened(eve, "Middle", parent_id=outer))["id"]
+    inner = (await opened(eve, "Inner", parent_id=middle))["id"]
+
+    for inside in (outer, middle, inner):
+        answer = await move(eve, outer, inside)
+        assert answer.status_code == 400
+        assert answer.json()["detail"].startswith("A project cannot lie in itself")
+    assert await parent_of(eve, outer) is None
+
+
+async def test_two_projects_that_move_into_each_other_at_once_make_no_circle(
+    join: Join,
+) -> None:
+    eve = await join("eve")
+    one = (await opened(eve, "One"))["id"]
+    two = (await opened(eve, "Two"))["id"]
+    for _ in range(5):
+        answers = await asyncio.gather(move(eve, one, two), move(eve, two, one))
+
+        assert sorted(a.status_code for a in answers) == [200, 400]
+        parents = {await parent_of(eve, one), await parent_of(eve, two)}
+        assert parents in ({None, one}, {None, two})
+        await move(eve, one, None)
+        await move(eve, two, None)
+
+
+async def test_projects_lie_eight_deep_and_no_deeper(join: Join) -> None:
+    eve = await join("eve")
+    here: str | None = None
+    for n in range(8):
+        here = (await opened(eve, f"Level {n}", parent_id=here))["id"]
+
+    deeper = await eve.post(
+        "/api/v1/projects/", json={"name": "Level 8", "parent_id": here}
+    )
+
+    assert deeper.status_code == 400
+    assert deeper.json() == {"detail": "Projects can lie eight deep in one another"}
+    pair = (await opened(eve, "Pair"))["id"]
+    await opened(eve, "Half", parent_id=pair)
+    assert (await move(eve, pair, here)).status_code == 400
+
+
+async def test_anothers_project_is_no_place_to_lie_in(join: Join, bob: Person) -> None:
+    eve = await join("eve")
+    theirs = (await opened(bob, "Theirs"))["id"]
+    mine = (await opened(eve, "Mine"))["id"]
+
+    for parent in (theirs, str(uuid4())):
+        moved = await move(eve, mine, parent)
+        made = await eve.post(
+            "/api/v1/projects/", json={"name": "X", "parent_id": parent}
+        )
+        assert [moved.status_code, made.status_code] == [404, 404]
+        assert moved.json() == {"detail": "Project not found"}
+
+
+async def test_what_lay_in_a_deleted_project_moves_up(join: Join) -> None:
+    eve = await join("eve")
+    outer = (await opened(eve, "Outer"))["id"]
+    middle = (await opened(eve, "Middle", parent_id=outer))["id"]
+    inner = (await opened(eve, "Inner", parent_id=middle))["id"]
+    flow = await flow_in(eve, inner)
+
+    assert (await eve.delete(f"/api/v1/projects/{middle}")).status_code == 204
+
+    assert await parent_of(eve, inner) == outer
+    assert await flows_of(eve, inner) == {flow}
+    assert (await eve.delete(f"/api/v1/folders/{outer}")).status_code == 204
+    assert await parent_of(eve, inner) is None
+
+
+async def test_a_description_is_changed_without_emptying_the_project(
+    bob: Person,
+) -> None:
+    project = (await opened(bob, "Described"))["id"]
+    flow = await flow_in(bob, project)
+
+    answer = await bob.patch(
+        f"/api/v1/projects/{project}", json={"description": "For air"}
+    )
+
+    assert answer.json()["description"] == "For air"
+    assert await flows_of(bob, project) == {flow}
+
+
+async def test_a_taken_name_is_refused_to_who_renames(bob: Person) -> None:
+    await opened(bob, "Taken already")
+    project = (await opened(bob, "Free"))["id"]
+
+    answer = await bob.patch(
+        f"/api/v1/projects/{project}", json={"name": "Taken already"}
+    )
+
+    assert answer.status_code == 400
+    assert answer.json() == {"detail": "Another of your projects has this name"}

@@ -25,7 +25,13 @@ from application.documents import Documents
 from application.names import Name
 from application.permissions import NotFoundError, owns, person
 from application.ports import Actor, Cause
-from application.projects import FIRST_PROJECT, ProjectChange, Projects
+from application.projects import (
+    FIRST_PROJECT,
+    Description,
+    FlowIds,
+    ProjectChange,
+    Projects,
+)
 from projections.flows.views import FlowViews
 from projections.projects.views import ProjectRow, ProjectViews
 
@@ -36,9 +42,10 @@ class NewProject(msgspec.Struct, frozen=True, kw_only=True):
     """A project as clients open it, with flows to be moved into it."""
 
     name: Name
-    description: str | None = None
-    components_list: list[UUID] | None = None
-    flows_list: list[UUID] | None = None
+    description: Description | None = None
+    parent_id: UUID | None = None
+    components_list: FlowIds | None = None
+    flows_list: FlowIds | None = None
 
 
 class ProjectController(Controller):
@@ -62,6 +69,7 @@ class ProjectController(Controller):
             actor,
             data.name,
             description=data.description,
+            parent=data.parent_id,
             flows=[*(data.flows_list or ()), *(data.components_list or ())],
             cause=cause,
         )
@@ -159,7 +167,7 @@ class ProjectController(Controller):
         row = await _mine(actor, project_id, project_views)
         rows = await flow_views.of_owner(row.owner, project=row.id)
         if not rows:
-            raise Refusal(404, "No flows found in project")
+            raise Refusal(404, "404: No flows found in project")  # as clients know it
         files = await exported(rows, documents)
         return await asyncio.to_thread(zipped, files, name=row.name)
 

@@ -45,7 +45,9 @@ DELETE FROM es.vault WHERE id = ANY(%(ids)s)
 
 -- name: claims
 -- All but what keeps the first user from being made again.
-DELETE FROM es.claims WHERE holder = ANY(%(ids)s) AND kind <> 'installation'
+DELETE FROM es.claims WHERE kind <> 'installation' AND (
+    holder = ANY(%(ids)s)
+    OR kind = 'project-tree' AND key IN (SELECT one::text FROM unnest(%(ids)s::uuid[]) AS i(one)))
 
 -- name: canvases
 DELETE FROM es.canvas WHERE flow = ANY(%(ids)s)
