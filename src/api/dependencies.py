@@ -21,6 +21,7 @@ from api.v1.system import ServerFacts
 from api.voice_exchange import Exchange
 from application.ports import Freshness
 from application.replies import Replies
+from application.visits import Visits
 from application.webhooks import Webhooks
 from infrastructure.components.prompts import validate_prompt
 from infrastructure.settings import Settings
@@ -107,6 +108,7 @@ def _doors(application: Application) -> dict[str, object]:
     return {
         "replies": replies,
         "exchange": exchange,
+        "visits": Visits(runs, application.flows_to_run, world.store, world.standings),
         "webhooks": Webhooks(
             world.store,
             ownership=world.ownership,

@@ -15,6 +15,7 @@ from api.openapi.pages import DocsController
 from api.page import OwnPageController, PageController
 from api.v1.api_keys import ApiKeyController
 from api.v1.build import BuildController
+from api.v1.build_public import PublicBuildController
 from api.v1.chat import ChatSocketController
 from api.v1.components import ComponentController
 from api.v1.deprecated import DeprecatedController
@@ -60,6 +61,7 @@ V1 = (
     StoreController,
     *MCP,
     BuildController,
+    PublicBuildController,
     RunController,
     RunsController,
     ChatSocketController,

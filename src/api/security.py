@@ -13,6 +13,7 @@ from api.problems import BEARER, Refusal
 from application.permissions import only_superusers, only_with_scope
 from application.ports import Actor
 from application.sessions import Pass, Sessions
+from domain.kernel import DomainError
 from domain.user.events import Scope
 from infrastructure.settings import is_loopback
 
@@ -38,6 +39,9 @@ GUARDED_ITSELF: Final = {"guarded_itself": True}
 
 ANONYMOUS: Final = Actor(UUID(int=0))
 
+CLIENT: Final = "client_id"
+"""The cookie that tells one visitor of public flows from another."""
+
 ACCESS: Final = "access_token_lf"
 REFRESH: Final = "refresh_token_lf"
 STORE_KEY: Final = "apikey_tkn_lflw"
@@ -48,6 +52,8 @@ KEY: Final = "x-api-key"
 _COOKIE_ROUTES = re.compile(
     r"/api/v1/(build/[^/]+/(events|cancel)|files/images/[^/]+/[^/]+)/?"
 )
+_VISITED = re.compile(r"/api/v1/build/[^/]+/(events|cancel)/?")
+_CLIENT = re.compile(r"[!-~]{1,128}")
 _SAFE = frozenset({"GET", "HEAD"})
 
 
@@ -96,11 +102,37 @@ async def _actor(connection: Connection, sessions: Sessions) -> Actor:
     if key:
         return await sessions.key(key)
     cookie = connection.cookies.get(ACCESS)
+    visits = _visits(connection)
     if cookie and by_cookie(connection.url.path):
         if not same_origin(connection):
             raise Refusal(403, "This page may not use the cookie")
-        return await sessions.bearer(cookie)
+        return await _by_cookie(cookie, sessions, visits=visits)
+    if visits:
+        refuse_foreign_pages(connection)
+        return ANONYMOUS
     raise Refusal(403, "An API key must be passed as query or header", BEARER)
+
+
+async def _by_cookie(cookie: str, sessions: Sessions, *, visits: bool) -> Actor:
+    """Return who a page's cookies say it is: a user, or a visitor of public flows."""
+    try:
+        return await sessions.bearer(cookie)
+    except DomainError:
+        if visits:
+            return ANONYMOUS
+        raise
+
+
+def visitor_of(connection: Connection) -> str | None:
+    """Return who visits public flows, by the cookie that their page made up."""
+    client = connection.cookies.get(CLIENT)
+    return client if client and _CLIENT.fullmatch(client) else None
+
+
+def _visits(connection: Connection) -> bool:
+    """Tell whether a visitor asks for what visitors may have: runs of their own."""
+    path = connection.url.path
+    return _VISITED.fullmatch(path) is not None and visitor_of(connection) is not None
 
 
 def same_origin(connection: Connection) -> bool:

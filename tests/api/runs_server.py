@@ -60,6 +60,7 @@ def dependencies(lab: Lab, polls: Polls) -> dict[str, Provide]:
         "contents": lab.contents,
         "claims": lab.store.claims,
         "run_views": None,
+        "visits": None,
     }
     given = {
         name: Provide(_always(thing), sync_to_thread=False)

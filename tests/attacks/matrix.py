@@ -35,6 +35,7 @@ OPEN: Final = {
     "GET /api/v1/flows/basic_examples": "our own examples, nobody's flows",
     "GET /api/v1/flows/public_flow/{}": "flows whose owners made them public",
     "POST /api/v1/users": "people sign up",
+    "POST /api/v1/build_public_tmp/{}/flow": "flows whose owners made them public",
     "HEAD /api/v1/mcp/sse": "says nothing; clients look before they listen",
     "HEAD /api/v1/mcp/project/{}/sse": "says nothing, of whatever project",
     "HEAD /api/mcp/sse": "the same at its second address",

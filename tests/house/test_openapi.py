@@ -35,7 +35,6 @@ OPAQUE: dict[str, str] = {
     "GET /api/v1/store/components": "being described",
     "GET /health_check": "being described",
     "GET /api/v1/config": "being described",
-    "POST /api/v1/build/{flow_id}/flow": "being described",
     "POST /api/v1/build/{job_id}/cancel": "being described",
     "GET /api/v1/build/{job_id}/events": "being described",
     "GET /api/v1/runs/{run_id}/events": "being described",

@@ -6,22 +6,26 @@ from typing import Annotated, Any, Literal
 from uuid import UUID
 
 import msgspec
-from litestar import Controller, Response, get, post
+from litestar import Controller, Request, Response, get, post
+from litestar.openapi.datastructures import ResponseSpec
 from litestar.params import FromPath, FromQuery, RequestBody
 from litestar.response import Stream
 
 from api.given import Given
 from api.polls import Polls
 from api.problems import Refusal
-from api.security import RUN, WATCH
+from api.security import RUN, WATCH, visitor_of
 from api.streams import RunStreams
 from application.execution.flows import FlowsToRun
 from application.names import Name
 from application.permissions import NotFoundError
 from application.ports import Actor, Cause
 from application.runs import Runs
+from application.visits import Visits, in_their_stead
 from domain.kernel import Json
 from domain.run.asked import Asked
+
+AnyRequest = Request[Any, Any, Any]
 
 type Delivery = Literal["streaming", "polling", "direct"]
 
@@ -63,13 +67,22 @@ class BuildRequest(msgspec.Struct, frozen=True, kw_only=True):
         )
 
 
+class BegunRun(msgspec.Struct, frozen=True, kw_only=True):
+    """The run that was begun."""
+
+    job_id: UUID
+
+
+BEGUN = {200: ResponseSpec(BegunRun, description="The run was begun")}
+
+
 class BuildController(Controller):
     """Commands go to `Runs`; what happens is read from the run's stream."""
 
     path = "/build"
     tags = ("Runs",)
 
-    @post("/{flow_id:str}/flow", status_code=200, opt=RUN)
+    @post("/{flow_id:str}/flow", status_code=200, opt=RUN, responses=BEGUN)
     async def build(
         self,
         *,
@@ -100,7 +113,7 @@ class BuildController(Controller):
         )
         if event_delivery != "direct":
             return Response({"job_id": requested.run})
-        lines = _direct(requested.run, streams, runs, cause)
+        lines = direct(requested.run, streams, runs, cause)
         return Stream(lines, media_type=NDJSON, headers=UNBUFFERED)
 
     @get("/{job_id:str}/events", opt=WATCH)
@@ -108,8 +121,10 @@ class BuildController(Controller):
         self,
         *,
         job_id: FromPath[UUID],
+        request: AnyRequest,
         actor: Given[Actor],
         runs: Given[Runs],
+        visits: Given[Visits],
         streams: Given[RunStreams],
         polls: Given[Polls],
         event_delivery: FromQuery[Delivery] = "streaming",
@@ -117,7 +132,7 @@ class BuildController(Controller):
     ) -> Response[Any]:
         """Tell what happens in a run, from its beginning; or what is new, if polled."""
         try:
-            await runs.require(actor, job_id)
+            await _require(request, job_id, runs, visits)
         except NotFoundError:
             raise _no_job(job_id) from None
         if event_delivery == "polling":
@@ -132,17 +147,36 @@ class BuildController(Controller):
         self,
         *,
         job_id: FromPath[UUID],
+        request: AnyRequest,
         cause: Given[Cause],
         runs: Given[Runs],
+        visits: Given[Visits],
     ) -> dict[str, Any]:
         """Stop a run; one that has ended already stays as it is."""
         try:
+            if await _require(request, job_id, runs, visits):
+                cause = in_their_stead()
             stopped = await runs.cancel(job_id, cause=cause)
         except NotFoundError:
             raise _no_job(job_id) from None
         if stopped:
             return {"success": True, "message": "Flow build cancelled successfully"}
         return {"success": False, "message": "Failed to cancel flow build"}
+
+
+async def _require(
+    request: AnyRequest, job_id: UUID, runs: Runs, visits: Visits
+) -> bool:
+    """Raise `NotFoundError` unless a run is who asks'; tell whether they visit."""
+    try:
+        await runs.require(request.state.actor, job_id)
+    except NotFoundError:
+        client = visitor_of(request)
+        if client is None:
+            raise
+        await visits.require(client, job_id)
+        return True
+    return False
 
 
 def reader_of(actor: Actor) -> str:
@@ -155,7 +189,7 @@ def _no_job(job_id: UUID) -> Refusal:
     return Refusal(404, said)
 
 
-async def _direct(
+async def direct(
     run: UUID, streams: RunStreams, runs: Runs, cause: Cause
 ) -> AsyncGenerator[bytes]:
     """Yield a run's events to the only client that waits for it."""

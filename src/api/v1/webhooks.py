@@ -13,6 +13,7 @@ from api.given import Given
 from api.problems import BEARER, Refusal
 from api.requests import Answers, cause_of
 from api.security import GUARDED_ITSELF, KEY, RUN, admit
+from api.stamps import leave
 from api.v1.run_shapes import no_variables_in_headers
 from application.permissions import NotFoundError
 from application.ports import Actor, Cause
@@ -97,7 +98,7 @@ class WebhookController(Controller):
             trigger="webhook",
             cause=delivery.cause,
         )
-        request.state.answer_headers = {"x-run-id": str(requested.run)}
+        leave(request.scope, {"x-run-id": str(requested.run)})
         return Taken()
 
 

@@ -23,7 +23,8 @@ class FlowToRun(msgspec.Struct, frozen=True, kw_only=True):
     One version of a flow; its document holds secrets by reference.
 
     ``webhook_secret`` names the secret that deliveries are signed with, and
-    ``webhook_open`` says that anybody may deliver.
+    ``webhook_open`` says that anybody may deliver. ``source`` is the flow that it is
+    in truth, where ``id`` is what a visitor has of it.
     """
 
     id: UUID
@@ -34,6 +35,7 @@ class FlowToRun(msgspec.Struct, frozen=True, kw_only=True):
     access: Access = "PRIVATE"
     webhook_secret: UUID | None = None
     webhook_open: bool = False
+    source: UUID | None = None
 
 
 class FlowsToRun(Protocol):

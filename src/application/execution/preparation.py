@@ -43,6 +43,7 @@ class Prepared(msgspec.Struct, frozen=True, kw_only=True):
     """
 
     facts: RunFacts
+    source: UUID | None
     request: ContentRef
     flow_version: int | None
     document: ContentRef | None
@@ -67,6 +68,7 @@ class Prepared(msgspec.Struct, frozen=True, kw_only=True):
             document=self.document,
             first=self.plan.first,
             to_run=self.plan.to_run,
+            source=self.source,
         )
 
     def attached(
@@ -111,7 +113,7 @@ class Preparation:
         told = msgspec.structs.replace(asked, tweaks=tweaks.what)
         request = await self._contents.seal(flow.owner, msgspec.json.encode(told))
         script, refusal = None, None
-        facts = RunFacts(run, flow.id, flow.name, flow.owner, session)
+        facts = _facts(run, flow, session)
         try:
             known = {**kept.plain, **tweaks.plain}
             script = await self._script(facts, bare, told, known, cause=cause)
@@ -119,6 +121,7 @@ class Preparation:
             refusal = error
         return Prepared(
             facts=facts,
+            source=flow.source,
             request=request.ref,
             flow_version=None if unsaved else flow.version,
             document=unsaved.ref if unsaved else None,
@@ -177,6 +180,11 @@ class Preparation:
         ids = iter([one.id for one in sealed])
         hidden = hide(lambda _: next(ids))
         return _PutAway(hidden.document, tuple(sealed), dict(hidden.sealed))
+
+
+def _facts(run: UUID, flow: FlowToRun, session: str) -> RunFacts:
+    visits = flow.source is not None
+    return RunFacts(run, flow.id, flow.name, flow.owner, session, apart=visits)
 
 
 class _PutAway(msgspec.Struct, frozen=True):

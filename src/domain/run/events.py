@@ -28,7 +28,8 @@ class RunRequested(Event, frozen=True, kw_only=True, tag="run.requested"):
     ``flow_version`` is the version run as it stands in the log; ``document`` is
     there instead when the request carried an unsaved one. ``request`` holds the
     inputs and tweaks (secrets by reference). ``first`` and ``to_run`` are the
-    plan: the first layer, and every vertex that will be considered.
+    plan: the first layer, and every vertex that will be considered. ``source`` is
+    the flow that the version is of, where *flow* is what a visitor has of it.
     """
 
     flow: UUID
@@ -41,6 +42,7 @@ class RunRequested(Event, frozen=True, kw_only=True, tag="run.requested"):
     document: ContentRef | None = None
     first: tuple[str, ...] = ()
     to_run: tuple[str, ...] = ()
+    source: UUID | None = None
 
 
 class RunClaimed(Event, frozen=True, kw_only=True, tag="run.claimed"):

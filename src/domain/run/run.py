@@ -49,6 +49,7 @@ class Run(Aggregate[RunEvent]):
     def __init__(self, aggregate_id: UUID) -> None:
         super().__init__(aggregate_id)
         self.flow_version: int | None = None
+        self.source: UUID | None = None
         self.document: ContentRef | None = None
         self.plan = Plan((), ())
         self.status: Status = "requested"
@@ -86,6 +87,7 @@ class Run(Aggregate[RunEvent]):
         document: ContentRef | None = None,
         first: tuple[str, ...] = (),
         to_run: tuple[str, ...] = (),
+        source: UUID | None = None,
     ) -> Self:
         """Ask for a flow to be executed."""
         run = cls(run_id)
@@ -101,6 +103,7 @@ class Run(Aggregate[RunEvent]):
                 document=document,
                 first=first,
                 to_run=to_run,
+                source=source,
             )
         )
         return run
@@ -279,6 +282,7 @@ class Run(Aggregate[RunEvent]):
         self.flow, self.flow_name = event.flow, event.flow_name
         self.owner, self.session = event.owner, event.session
         self.trigger, self.asked = event.trigger, event.request
+        self.source = event.source
         self.flow_version, self.document = event.flow_version, event.document
         self.plan = Plan(event.first, event.to_run)
 
