@@ -7,8 +7,10 @@ from uuid import UUID, uuid4
 import pytest
 from sqlalchemy import Column, MetaData, Text
 
+from domain.file.events import FileRenamed, FileUploaded
 from domain.flow.document import difference
-from domain.flow.events import BuildsCleared, FlowRenamed
+from domain.flow.events import BuildsCleared, FlowPublished, FlowRenamed
+from domain.mcp_server.events import McpServerConfigured
 from domain.project.events import ProjectOpened, ProjectRenamed
 from domain.run.events import RunClaimed, RunSucceeded
 from domain.thread.events import ThreadRenamed
@@ -21,7 +23,7 @@ from projections.refusals import (
     RebuildRunningError,
 )
 from projections.status import ProjectionStatus, status
-from tests.projections.journal import OWNER, Journal, until
+from tests.projections.journal import OWNER, Journal, content, until
 from tests.projections.probe import PROBES, Probe, ProbeViews, named, renamed
 from tests.projections.test_flows import created, drawn
 from tests.projections.test_messages import opened, posted
@@ -59,6 +61,26 @@ async def a_little_of_everything(journal: Journal) -> None:
     )
     edit = difference(drawn("A"), drawn("A", "B"))
     await journal.tell(FLOW, created(document=drawn("A")), *edit)
+    await journal.tell(
+        FLOW,
+        FlowPublished(
+            owner=OWNER,
+            platform="openwebui",
+            platform_url="https://chat.example",
+            external_id="p",
+            model_name="P",
+        ),
+    )
+    await journal.tell(
+        uuid4(),
+        FileUploaded(
+            owner=OWNER, name="a.md", media_type="text/markdown", content=content()
+        ),
+        FileRenamed(title="b"),
+    )
+    await journal.tell(
+        uuid4(), McpServerConfigured(owner=OWNER, name="m", secret=uuid4())
+    )
     await journal.tell(run, requested(), RunClaimed(worker="w", attempt=1))
     await journal.tell(run, built("A"), failed("B", "A"), RunSucceeded())
     await journal.tell(thread, opened(), posted(), ThreadRenamed(session="t"))
