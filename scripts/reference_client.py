@@ -61,7 +61,8 @@ def python_client() -> str:
     lines += _methods(streams, "RunStream", "stream")
     lines += [f"### `Listing`\n\n{_doc(listing.Listing)}\n"]
     lines += _structs("Results", results, ("Result", "Output", "Said"))
-    lines += _structs("Events of a run", events, _public(events))
+    lines.append("## Events of a run\n\nA stream gives any of them: a `StreamEvent`.\n")
+    lines += _structs("", events, _public(events))
     lines += _structs("What the server tells of", models, _public(models))
     lines += _structs("Answers and retries", wire, ("Answer",))
     lines += _structs("", sending, ("Retries",))

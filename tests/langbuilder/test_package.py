@@ -3,12 +3,16 @@
 import subprocess
 import sys
 from importlib.resources import files
+from pathlib import Path
 from typing import TYPE_CHECKING, assert_type
 from uuid import UUID
+
+import pytest
 
 import langbuilder
 from langbuilder import AsyncClient, Client, Flow, Result, Run
 
+REFERENCE = Path(__file__).parents[2] / "docs" / "reference" / "python-client.md"
 HEAVY = ("litestar", "langchain", "langchain_core", "sqlalchemy", "psycopg", "api")
 
 
@@ -32,6 +36,11 @@ def test_it_says_that_it_is_typed() -> None:
 def test_what_it_offers_is_there_and_is_told_in_order() -> None:
     assert sorted(langbuilder.__all__) == langbuilder.__all__
     assert not [name for name in langbuilder.__all__ if not hasattr(langbuilder, name)]
+
+
+@pytest.mark.parametrize("name", langbuilder.__all__)
+def test_what_it_offers_is_documented(name: str) -> None:
+    assert f"`{name}`" in REFERENCE.read_text("utf-8")
 
 
 def test_methods_tell_what_they_are_for_to_who_asks_for_help() -> None:
