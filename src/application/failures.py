@@ -1,5 +1,7 @@
 """How often somebody may fail to sign in, before the door is closed for a while."""
 
+import hmac
+import secrets
 from datetime import timedelta
 from hashlib import sha256
 from typing import Final
@@ -24,11 +26,14 @@ class Failures:
     Failed attempts per name and address, on all servers together.
 
     Ten within five minutes close the door until five minutes after the first of them.
+    The same wrong password counts once on a server: a front end that tries by itself
+    what was refused locks nobody out, and a guesser gains nothing by it.
     Where the counts do not answer, nobody is let in: `TalliesAwayError`.
     """
 
     def __init__(self, tallies: Tallies) -> None:
         self._tallies = tallies
+        self._key = secrets.token_bytes(32)  # so that no count tells what was guessed
 
     async def check(self, username: str, address: str) -> None:
         """Refuse while the door is closed."""
@@ -36,15 +41,27 @@ class Failures:
         if tally.times >= FAILURES:
             raise TooManyFailuresError(max(1, int(tally.seconds) + 1))
 
-    async def note(self, username: str, address: str) -> bool:
-        """Count one more; tell whether it closes the door."""
+    async def note(
+        self, username: str, address: str, *, guess: str | None = None
+    ) -> bool:
+        """Count one more, unless *guess* was counted; tell if that closes the door."""
         within = WINDOW.total_seconds()
+        if guess is not None:
+            known = await self._tallies.add(
+                self._guessed(username, address, guess), within=within
+            )
+            if known.times > 1:
+                return False
         tally = await self._tallies.add(_key(username, address), within=within)
         return tally.times == FAILURES
 
     async def forget(self, username: str, address: str) -> None:
         """Begin anew, for the right password was given."""
         await self._tallies.forget(_key(username, address))
+
+    def _guessed(self, username: str, address: str, guess: str) -> str:
+        text = f"{username}\n{address}\n{guess}".encode(errors="surrogatepass")
+        return f"guesses:{hmac.digest(self._key, text, 'sha256').hex()}"
 
 
 def _key(username: str, address: str) -> str:

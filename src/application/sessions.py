@@ -210,7 +210,7 @@ class Sessions:
         await self._failures.check(username, address)
         user_id = await self._claims.holder("username", username)
         if not await self._passwords.matches(user_id, password) or user_id is None:
-            await self._failed(user_id, username, address)
+            await self._failed(user_id, username, address, guess=password)
             raise WrongCredentialsError
         await self._failures.forget(username, address)
         return user_id
@@ -328,8 +328,10 @@ class Sessions:
         except (StreamNotFoundError, SubjectErasedError, UserErasedError):
             return  # gone, and all that they had open with them
 
-    async def _failed(self, user_id: UUID | None, username: str, address: str) -> None:
-        closed = await self._failures.note(username, address)
+    async def _failed(
+        self, user_id: UUID | None, username: str, address: str, *, guess: str
+    ) -> None:
+        closed = await self._failures.note(username, address, guess=guess)
         if not closed or user_id is None:
             return
         user = await self._store.load(User, user_id)

@@ -276,8 +276,9 @@ async def test_ten_failures_close_the_door_for_a_while(
     join: Join, anybody: httpx.AsyncClient, application: Application
 ) -> None:
     eve = await join("eve")
-    for _ in range(10):
-        assert (await sign_in(anybody, eve.username, "wrong")).status_code == 401
+    for n in range(10):
+        refused = await sign_in(anybody, eve.username, f"wrong {n}")
+        assert refused.status_code == 401
 
     closed = await sign_in(anybody, eve.username)
 

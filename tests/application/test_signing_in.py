@@ -70,3 +70,16 @@ async def test_the_right_password_begins_anew(failures: Failures) -> None:
     await failures.forget("ada", "10.0.0.1")
 
     assert await fail(failures, FAILURES - 1) == [False] * 9
+
+
+async def test_the_same_wrong_password_counts_once(failures: Failures) -> None:
+    for guess in ("first", "second"):
+        for _ in range(FAILURES):
+            assert not await failures.note("ada", "10.0.0.1", guess=guess)
+
+    await failures.check("ada", "10.0.0.1")
+    others = [
+        await failures.note("ada", "10.0.0.1", guess=f"guess {n}")
+        for n in range(FAILURES - 2)
+    ]
+    assert others == [False] * (FAILURES - 3) + [True]
