@@ -191,7 +191,9 @@ class _Run:
             out.print(f"    user name  {first.username}", markup=False)
             if first.password:
                 out.print(f"    password   {first.password}", markup=False)
-            link = f"{self._address()}/#/sign-in/{first.token}"
+            # Another front end knows no such links; our own page stays beside it.
+            page = "page/index.html" if self._settings.frontend_path else ""
+            link = f"{self._address()}/{page}#/sign-in/{first.token}"
             out.print(f"    sign in    {link}", markup=False)
             out.print("               (one time, within an hour)")
         out.print()

@@ -1,6 +1,5 @@
 """A newcomer in the browser: sign in, bring a flow, chat, and watch its events."""
 
-import shutil
 from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
 
@@ -11,48 +10,15 @@ from playwright.async_api import (
     BrowserContext,
     ConsoleMessage,
     Page,
-    async_playwright,
     expect,
 )
 
+from tests.journeys.browser import MARKS
 from tests.journeys.running import Running, signed_in
 
 ROOT = Path(__file__).parents[2]
 FLOW = ROOT / ".." / "shared" / "flows" / "test-memorychatbotnollm.json"
-BROWSERS = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable")
-CHROMIUM = next(filter(None, map(shutil.which, BROWSERS)), None)
-ARGUMENTS = [
-    "--no-sandbox",
-    "--disable-gpu",
-    "--disable-quic",
-    "--no-first-run",
-    "--disable-background-networking",
-    "--disable-component-update",
-    "--disable-sync",
-]
-
-expect.set_options(timeout=20_000)
-
-pytestmark = [
-    pytest.mark.browser,
-    pytest.mark.server,
-    pytest.mark.slow,
-    pytest.mark.timeout(120),
-    pytest.mark.skipif(
-        CHROMIUM is None,
-        reason="no Chromium here (on Debian: apt-get install chromium)",
-    ),
-]
-
-
-@pytest.fixture(scope="session")
-async def browser() -> AsyncIterator[Browser]:
-    async with async_playwright() as playwright:
-        browser = await playwright.chromium.launch(
-            executable_path=CHROMIUM, args=ARGUMENTS
-        )
-        yield browser
-        await browser.close()
+pytestmark = MARKS
 
 
 @pytest.fixture

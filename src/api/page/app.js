@@ -13,7 +13,7 @@ let running = null; // the run that is watched: {job, abort}
 
 async function start() {
   const link = /^#\/sign-in\/(.+)$/.exec(location.hash)?.[1];
-  if (link) history.replaceState(null, "", "/");
+  if (link) history.replaceState(null, "", location.pathname);
   try {
     if (link) await server.signInByLink(decodeURIComponent(link));
     await enter();
