@@ -269,6 +269,11 @@ def _changed(message: dict[str, Json], change: MessageChange) -> dict[str, Json]
         for name, value in msgspec.structs.asdict(change).items()
         if value is not None
     }
+    if change.properties is not None:
+        known = message.get("properties")
+        given["properties"] = (known if isinstance(known, dict) else {}) | (
+            change.properties
+        )
     if change.text is not None and change.text != message.get("text"):
         given["edit"] = True
     return given

@@ -1,6 +1,5 @@
 """Components: the catalogue, and how a field's change changes a component."""
 
-import ast
 from collections.abc import Mapping
 from typing import Annotated, Any, Final, Protocol
 
@@ -11,6 +10,7 @@ from litestar.params import RequestBody
 from api.given import Given
 from api.problems import Refusal
 from api.security import READ
+from api.source import SourceRead, looked_over
 from api.zipping import packed
 from application.ports.components import Component, UnknownComponentError
 from domain.kernel import DomainError, Json
@@ -131,19 +131,9 @@ class ComponentController(Controller):
         return {"input_variables": variables, "frontend_node": node}
 
     @post("/validate/code", status_code=200)
-    async def validate_code(self, data: RequestBody[Code]) -> dict[str, Any]:
-        """Say whether code can be parsed; it is not executed, nor imported from."""
-        return {"imports": {"errors": []}, "function": {"errors": _errors(data.code)}}
-
-
-def _errors(code: str) -> list[str]:
-    try:
-        ast.parse(code)
-    except SyntaxError as error:
-        return [f"{error.msg} (line {error.lineno})"]
-    except (ValueError, RecursionError, MemoryError) as error:
-        return [str(error) or "the code is nested too deeply"]
-    return []
+    async def validate_code(self, data: RequestBody[Code]) -> SourceRead:
+        """Say what is wrong with code; it is neither executed nor imported from."""
+        return looked_over(data.code)
 
 
 def _refused(error: DomainError) -> Refusal:

@@ -247,7 +247,9 @@ def _build(row: BuildRow, opened: Opened) -> dict[str, Any]:
 
 
 def _transaction(row: TransactionRow, opened: Opened) -> dict[str, Any]:
-    inputs = _content(row.inputs_content, opened).get("params")
+    content = _content(row.inputs_content, opened)
+    # Builds of older servers have no inputs, only what was made of them.
+    inputs = content.get("inputs", content.get("params"))
     data = _content(row.outputs_content, opened).get("data") or {}
     outputs: dict[str, Any] = data.get("outputs") or {}
     return {

@@ -145,7 +145,8 @@ class Execution(Stage):
         self, call: Call, outputs: Mapping[str, Value], content: dict[str, Json]
     ) -> None:
         vertex, step = call.vertex, call.step
-        sealed = await self._sealed(outcome.truncated(content))
+        told = {**outcome.truncated(content), "inputs": self._given(call)}
+        sealed = await self._sealed(told)
         async with self._turn:
             self._check_going_on()
             self._inlets.keep(vertex, outputs)
@@ -187,7 +188,7 @@ class Execution(Stage):
             output=next(iter(info.outputs), "output"),
             seconds=seconds,
         )
-        sealed = await self._sealed(content)
+        sealed = await self._sealed({**content, "inputs": self._given(call)})
         await call.say(self._error(info, failure))
         async with self._turn:
             self._check_going_on()
@@ -211,6 +212,11 @@ class Execution(Stage):
             await self._close(step)
             if self._ended:
                 raise StopRestError
+
+    def _given(self, call: Call) -> Json:
+        """Return what *call* read, without any secret that a flow had it read."""
+        template = self.script.template(call.vertex)
+        return outcome.inputs(call.fields, template, secrets=self._inlets.secrets)
 
     def _error(self, info: VertexInfo, failure: Failure) -> Message:
         facts = self.script.facts

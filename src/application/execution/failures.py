@@ -5,7 +5,7 @@ import re
 import msgspec
 
 from application.ports.components import ComponentFailedError, UnknownComponentError
-from domain.kernel import DomainError
+from domain.kernel import DomainError, Json
 
 LONGEST = 6_000
 MASK = "********"
@@ -55,10 +55,32 @@ def failure_of(error: Exception, *, type_name: str) -> Failure:
             return Failure("component-error", str(error) or kind, kind)
 
 
-def scrubbed(text: str, secrets: list[str]) -> str:
-    """Return *text* with every secret masked: errors quote what they were given."""
+def masked(text: str, secrets: list[str]) -> str:
+    """Return *text* with every secret masked."""
     for secret in secrets:
         if len(secret) >= SHORTEST_SECRET:
             text = text.replace(secret, MASK)
+    return text
+
+
+def without(secrets: list[str], value: Json) -> Json:
+    """Return *value* with every secret masked, however deep it lies."""
+    match value:
+        case str():
+            return masked(value, secrets)
+        case list():
+            return [without(secrets, item) for item in value]
+        case dict():
+            return {
+                masked(key, secrets): without(secrets, item)
+                for key, item in value.items()
+            }
+        case _:
+            return value
+
+
+def scrubbed(text: str, secrets: list[str]) -> str:
+    """Return *text* with every secret masked: errors quote what they were given."""
+    text = masked(text, secrets)
     cleaned = text.replace("\x00", "\ufffd").encode("utf-8", "replace").decode()
     return cleaned if len(cleaned) <= LONGEST else cleaned[:LONGEST] + "..."

@@ -7,6 +7,7 @@ from typing import Any
 
 import msgspec
 
+from application.execution.failures import without
 from application.execution.messages import message_data, result_of
 from domain.kernel import Json
 from domain.run.values import Data, DataFrame, Live, Message, Value
@@ -147,6 +148,20 @@ def chat_artifacts(message: Message) -> dict[str, Json]:
         "files": [{"path": path} for path in message.files],
         "type": "object",
     }
+
+
+def inputs(
+    fields: Mapping[str, Value], template: Mapping[str, Json], *, secrets: list[str]
+) -> Json:
+    """Return what a vertex was given by field, cut short and without any secret."""
+    hidden = {
+        name
+        for name, field in template.items()
+        if isinstance(field, Mapping) and field.get("password")
+    }
+    given = {name: shown(value) for name, value in fields.items() if name not in hidden}
+    # Masked before it is cut: half a secret is a secret, too.
+    return truncated(without(secrets, given) if secrets else given)
 
 
 def built(

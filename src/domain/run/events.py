@@ -86,7 +86,8 @@ class VertexBuilt(Event, frozen=True, kw_only=True, tag="run.vertex_built"):
     """
     A vertex was carried out.
 
-    ``content`` is JSON ``{"params", "data"}`` as in LangBuilder's ``build_data``;
+    ``content`` is JSON ``{"params", "data", "inputs"}``, the first two as in
+    LangBuilder's ``build_data``, the last what it was given without secrets;
     ``reads`` are the vertices whose results it took, one an edge. ``stopped`` are
     the outputs whose branches it put out: all of those, not only the vertices in
     ``inactivated`` that clients are told of.
