@@ -114,7 +114,8 @@ class ComponentController(Controller):
             }
             return component.updated(node, data.field, data.field_value)
         except DomainError as refused:
-            raise _refused(refused) from None
+            # A text: front ends put it into their notice as it is.
+            raise Refusal(400, refused.sentence) from None
 
     @post("/validate/prompt", status_code=200)
     async def validate_prompt(

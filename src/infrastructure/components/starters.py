@@ -36,7 +36,7 @@ def _echo(components: Components) -> dict[str, Json]:
         "Words in a Template",
         "The smallest flow: what you write, put into a template. Needs no model.",
         icon="MessageSquare",
-        tags=["chat"],
+        tags=["chatbots"],
         gradient="0",
         drawing=drawing,
     )
@@ -70,7 +70,7 @@ def _memory(components: Components) -> dict[str, Json]:
         "Chat with a Memory",
         "A chat that knows what was said before in its session.",
         icon="MessagesSquare",
-        tags=["chat", "memory"],
+        tags=["chatbots", "assistants"],
         gradient="1",
         drawing=drawing,
     )
@@ -101,7 +101,7 @@ def _model(components: Components) -> dict[str, Json]:
         "Ask a Model",
         "A message, some instructions, and a language model that answers.",
         icon="BotMessageSquare",
-        tags=["chat", "model"],
+        tags=["chatbots", "assistants", "q-a"],
         gradient="2",
         drawing=drawing,
     )
