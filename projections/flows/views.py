@@ -125,6 +125,12 @@ class FlowViews(Views):
         query = select(FLOWS.c.id, FLOWS.c.document).where(among(FLOWS.c.id, ids))
         return {row.id: row.document for row in await self._all(query)}
 
+    async def heads(self, ids: Collection[UUID]) -> list[FlowHeader]:
+        """Return those of *ids* that there are, without documents, in that order."""
+        query = select(*_HEADER, _COMPONENT).where(among(FLOWS.c.id, ids))
+        found = {row.id: _header(row) for row in await self._all(query)}
+        return [found[flow] for flow in dict.fromkeys(ids) if flow in found]
+
     async def page(
         self,
         owner: UUID,

@@ -1,15 +1,10 @@
-"""Flows as files: what is read from an upload, what is packed for a download."""
+"""Flows as files: what is read from an upload, and what files are called."""
 
-import io
 import re
-import zipfile
-from collections.abc import Mapping, Sequence
-from datetime import UTC, datetime
+from collections.abc import Mapping
 from typing import Any, Final
-from urllib.parse import quote
 
 import msgspec
-from litestar import Response
 from litestar.datastructures import UploadFile
 
 from api.icons import with_emoji
@@ -69,34 +64,6 @@ def project_in(content: Json) -> ProjectFile:
     return ProjectFile(name, description, flows_in({"flows": content["flows"]}))
 
 
-def zipped(flows: Sequence[Mapping[str, Any]], *, name: str) -> Response[bytes]:
-    """Pack flows into one file, each as JSON under its own name."""
-    packed = io.BytesIO()
-    taken: set[str] = set()
-    with zipfile.ZipFile(packed, "w", zipfile.ZIP_DEFLATED) as archive:
-        for flow in flows:
-            inside = _free(file_name(str(flow["name"])), taken)
-            archive.writestr(
-                f"{inside}.json", msgspec.json.format(msgspec.json.encode(flow))
-            )
-    filename = f"{datetime.now(UTC):%Y%m%d_%H%M%S}_{name}_flows.zip"
-    return Response(
-        packed.getvalue(),
-        media_type=ZIP,
-        headers={
-            "Content-Disposition": f"attachment; filename*=UTF-8''{quote(filename, '')}"
-        },
-    )
-
-
 def file_name(name: str) -> str:
     """Return *name* without what means something to file systems."""
     return _UNSAFE.sub("_", name).strip(" .-")[:LONGEST_NAME] or "flow"
-
-
-def _free(name: str, taken: set[str]) -> str:
-    free, n = name, 1
-    while free.casefold() in taken:
-        free, n = f"{name} ({n})", n + 1
-    taken.add(free.casefold())
-    return free

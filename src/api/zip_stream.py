@@ -7,21 +7,21 @@ from collections.abc import AsyncGenerator, AsyncIterator, Buffer, Iterable
 from contextlib import aclosing
 from typing import Final, NamedTuple, override
 
-from application.ports.files import OpenedFile
 from domain.file.names import parts
 
 LEVEL: Final = 1
 
 
 class Member(NamedTuple):
-    """A file to be packed: its name inside, opened when its turn has come."""
+    """A file to be packed: its name inside, its size, and its bytes in parts."""
 
     name: str
-    file: OpenedFile
+    size: int
+    chunks: AsyncGenerator[bytes]
 
 
 async def zipped(members: AsyncIterator[Member]) -> AsyncGenerator[bytes]:
-    """Yield the bytes of a zip with *members*, each opened in its turn."""
+    """Yield the bytes of a zip with *members*, each made in its turn."""
     outlet = _Outlet()
     with zipfile.ZipFile(
         outlet, "w", zipfile.ZIP_DEFLATED, compresslevel=LEVEL
@@ -29,8 +29,8 @@ async def zipped(members: AsyncIterator[Member]) -> AsyncGenerator[bytes]:
         async for member in members:
             inside = zipfile.ZipInfo(member.name)
             inside.compress_type = zipfile.ZIP_DEFLATED
-            large = member.file.size >= zipfile.ZIP64_LIMIT
-            async with aclosing(member.file.chunks) as chunks:
+            large = member.size >= zipfile.ZIP64_LIMIT
+            async with aclosing(member.chunks) as chunks:
                 with archive.open(inside, "w", force_zip64=large) as entry:
                     async for chunk in chunks:
                         await asyncio.to_thread(entry.write, chunk)

@@ -1,6 +1,5 @@
 """Flows: drawn, saved, listed, uploaded and downloaded."""
 
-import asyncio
 from collections.abc import Sequence
 from typing import Annotated, Any
 from uuid import UUID
@@ -9,13 +8,14 @@ import msgspec
 from litestar import Controller, Request, Response, delete, get, patch, post
 from litestar.params import FromPath, FromQuery, MultipartBody, RequestBody
 
-from api.archives import MOST_FLOWS, flows_in, uploaded_json, zipped
+from api.archives import MOST_FLOWS, flows_in, uploaded_json
 from api.given import Given
 from api.icons import with_emoji
 from api.problems import Refusal
 from api.requests import Answers, bounded_page, expected_version, page_of
 from api.security import PUBLIC, READ
 from api.v1.examples import Examples
+from api.v1.flow_files import flows_as_zip
 from api.v1.flow_shapes import (
     FlowHead,
     FlowRead,
@@ -32,7 +32,7 @@ from application.flows import Flows, NewFlow
 from application.permissions import NotFoundError, owns, person
 from application.ports import Actor, Cause
 from application.projects import Projects
-from projections.flows.views import FlowHeader, FlowRow, FlowViews
+from projections.flows.views import FlowHeader, FlowViews
 
 AnyRequest = Request[Any, Any, Any]
 
@@ -276,9 +276,8 @@ class FlowController(Controller):
         documents: Given[Documents],
     ) -> Response[Any]:
         """Hand out flows as files, without their secrets."""
-        rows = {row.id: row for row in await flow_views.many(data)}
-        mine = [rows[i] for i in dict.fromkeys(data) if i in rows]
-        return await _files([r for r in mine if owns(actor, r.owner)], documents)
+        heads = [h for h in await flow_views.heads(data) if owns(actor, h.owner)]
+        return await _files(heads, flow_views, documents)
 
     @get("/download")
     async def download_all(
@@ -288,18 +287,20 @@ class FlowController(Controller):
         flow_views: Given[FlowViews],
         documents: Given[Documents],
     ) -> Response[Any]:
-        """Hand out all of one's flows as files; of very many the last edited."""
-        rows, _ = await flow_views.page(person(actor), size=MOST_FLOWS)
-        return await _files(rows, documents)
+        """Hand out all of one's flows as files."""
+        heads = await flow_views.headers(person(actor))
+        return await _files(heads, flow_views, documents)
 
 
-async def _files(rows: Sequence[FlowRow], documents: Documents) -> Response[Any]:
-    if not rows:
+async def _files(
+    heads: Sequence[FlowHeader], flow_views: FlowViews, documents: Documents
+) -> Response[Any]:
+    if not heads:
         raise Refusal(404, "No flows found.")
-    files = await exported(rows, documents)
-    if len(files) == 1:
-        return Response(files[0])
-    return await asyncio.to_thread(zipped, files, name="langbuilder")
+    if len(heads) > 1:
+        return flows_as_zip(heads, flow_views, documents, name="langbuilder")
+    [file] = await exported(await flow_views.many([heads[0].id]), documents)
+    return Response(file)
 
 
 def with_etag(flow: FlowRead, version: int) -> Response[FlowRead]:

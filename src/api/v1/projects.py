@@ -1,21 +1,21 @@
 """Projects, which clients also know as folders."""
 
-import asyncio
 from typing import Any
 from uuid import UUID
 
 import msgspec
 from litestar import Controller, Request, Response, delete, get, patch, post
 from litestar.params import FromPath, FromQuery, MultipartBody, RequestBody
+from litestar.response import Stream
 
-from api.archives import project_in, uploaded_json, zipped
+from api.archives import project_in, uploaded_json
 from api.given import Given
 from api.problems import Refusal
 from api.requests import Answers, bounded_page, page_of
+from api.v1.flow_files import flows_as_zip
 from api.v1.flow_shapes import (
     FlowRead,
     ProjectRead,
-    exported,
     first_named_first,
     project_read,
     shown,
@@ -162,14 +162,13 @@ class ProjectController(Controller):
         project_views: Given[ProjectViews],
         flow_views: Given[FlowViews],
         documents: Given[Documents],
-    ) -> Response[bytes]:
+    ) -> Stream:
         """Hand out a project's flows as one file, without their secrets."""
         row = await _mine(actor, project_id, project_views)
-        rows = await flow_views.of_owner(row.owner, project=row.id)
-        if not rows:
+        heads = await flow_views.headers(row.owner, project=row.id)
+        if not heads:
             raise Refusal(404, "404: No flows found in project")  # as clients know it
-        files = await exported(rows, documents)
-        return await asyncio.to_thread(zipped, files, name=row.name)
+        return flows_as_zip(heads, flow_views, documents, name=row.name)
 
     @post("/upload", status_code=201)
     async def upload(

@@ -214,7 +214,8 @@ async def _members(
 ) -> AsyncIterator[Member]:
     shown = unlike(row.shown_name for row in rows)
     for row, name in zip(rows, shown, strict=True):
-        yield Member(name, await files.open(await files.get(actor, row.id)))
+        opened = await files.open(await files.get(actor, row.id))
+        yield Member(name, opened.size, opened.chunks)
 
 
 async def _text(files: Files, file: File, most: int) -> str:

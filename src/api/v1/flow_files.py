@@ -1,0 +1,50 @@
+"""Flows handed out as one file, read and packed while it is sent."""
+
+from collections.abc import AsyncGenerator, AsyncIterator, Sequence
+from datetime import UTC, datetime
+from itertools import batched
+from typing import Final
+from urllib.parse import quote
+
+import msgspec
+from litestar.response import Stream
+
+from api.archives import ZIP, file_name
+from api.v1.flow_shapes import exported
+from api.zip_stream import Member, unlike, zipped
+from application.documents import Documents
+from projections.flows.views import FlowHeader, FlowViews
+
+AT_ONCE: Final = 20
+"""Flows whose documents are in memory together."""
+
+
+def flows_as_zip(
+    heads: Sequence[FlowHeader],
+    flow_views: FlowViews,
+    documents: Documents,
+    *,
+    name: str,
+) -> Stream:
+    """Answer with a zip of *heads*' flows, each as JSON under its own name."""
+    filename = quote(f"{datetime.now(UTC):%Y%m%d_%H%M%S}_{name}_flows.zip", "")
+    return Stream(
+        zipped(_members(heads, flow_views, documents)),
+        media_type=ZIP,
+        headers={"Content-Disposition": f"attachment; filename*=UTF-8''{filename}"},
+    )
+
+
+async def _members(
+    heads: Sequence[FlowHeader], flow_views: FlowViews, documents: Documents
+) -> AsyncIterator[Member]:
+    shown = unlike(f"{file_name(head.name)}.json" for head in heads)
+    names = {head.id: name for head, name in zip(heads, shown, strict=True)}
+    for part in batched(names, AT_ONCE):
+        for flow in await exported(await flow_views.many(part), documents):
+            data = msgspec.json.format(msgspec.json.encode(flow))
+            yield Member(names[flow["id"]], len(data), _whole(data))
+
+
+async def _whole(data: bytes) -> AsyncGenerator[bytes]:
+    yield data
