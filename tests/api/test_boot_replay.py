@@ -211,6 +211,26 @@ async def test_it_boots(application: Application, *, auto_login: bool) -> None:
     assert names[0] == "Starter Project"
 
 
+def new_flow(project: dict[str, Any], example: dict[str, Any]) -> dict[str, Any]:
+    """Return what is sent when somebody begins with an example."""
+    absent = dict.fromkeys(("icon", "gradient", "endpoint_name", "tags"))
+    return absent | {
+        "name": f"New Flow {uuid4()}",
+        "data": example["data"],
+        "description": "",
+        "is_component": False,
+        "folder_id": project["id"],
+        "mcp_enabled": True,
+    }
+
+
+async def fitting_catalogue(client: httpx.AsyncClient) -> None:
+    catalogue = await asked(client, "/api/v1/all?force_refresh=true", dict)
+    for components in catalogue.values():
+        for name, component in components.items():
+            assert not misfits(component, COMPONENT, name)
+
+
 async def test_it_opens_saves_and_chats(application: Application, join: Join) -> None:
     eve = await join("replay")
     async with browser(application, auto_login=False) as client:
@@ -223,29 +243,12 @@ async def test_it_opens_saves_and_chats(application: Application, join: Join) ->
             {"folder": PROJECT, "flows": PAGE | {"items": [FLOW]}},
         )
         example = page["flows"]["items"][0]
-        made = await client.post(
-            "/api/v1/flows/",
-            json={
-                "name": f"New Flow {uuid4()}",
-                "data": example["data"],
-                "description": "",
-                "is_component": False,
-                "folder_id": home["id"],
-                "icon": None,
-                "gradient": None,
-                "endpoint_name": None,
-                "tags": None,
-                "mcp_enabled": True,
-            },
-        )
+        made = await client.post("/api/v1/flows/", json=new_flow(home, example))
         assert made.status_code == 201, made.text
         assert not misfits(made.json(), FLOW)
         flow = made.json()["id"]
 
-        catalogue = await asked(client, "/api/v1/all?force_refresh=true", dict)
-        for components in catalogue.values():
-            for name, component in components.items():
-                assert not misfits(component, COMPONENT, name)
+        await fitting_catalogue(client)
         await asked(client, f"/api/v1/flows/{flow}", FLOW)
         await asked(
             client,
