@@ -30,7 +30,6 @@ OPAQUE: dict[str, str] = {
     "GET /api/v1/all": "being described",
     "POST /api/v1/custom_component": "being described",
     "POST /api/v1/custom_component/update": "being described",
-    "POST /api/v1/validate/code": "being described",
     "POST /api/v1/validate/prompt": "being described",
     "GET /api/v1/store/components": "being described",
     "GET /health_check": "being described",
