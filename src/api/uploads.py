@@ -5,6 +5,7 @@ import re
 from collections import deque
 from collections.abc import AsyncIterator
 from contextlib import suppress
+from time import monotonic
 from typing import Any, Final, NamedTuple
 from uuid import UUID
 
@@ -32,7 +33,8 @@ AnyRequest = Request[Any, Any, Any]
 
 FIELD: Final = "file"
 PATIENCE: Final = 60.0
-"""Seconds in which at least some bytes must come."""
+SLOWEST: Final = 64 * 1024
+"""Seconds in which at least so many bytes must come."""
 LINGER: Final = 16 * 1024 * 1024
 LINGER_SECONDS: Final = 5.0
 """What is let pass of a body that is refused, in bytes and seconds."""
@@ -46,6 +48,7 @@ NO_BOUNDARY: Final = (
     "Content-Type header must be 'multipart/form-data' with a boundary parameter."
 )
 MALFORMED: Final = "Invalid multipart formatting"
+TOO_SLOW: Final = "The file came too slowly"
 
 
 class _Began(NamedTuple):
@@ -154,6 +157,7 @@ class _Form:
         if not _BOUNDARY.fullmatch(boundary):
             raise Refusal(422, "Invalid boundary format")
         self.others = 0
+        self._since, self._came = monotonic(), 0
         self._stream = stream
         self._heard: deque[_Heard] = deque()
         self._headers: dict[bytes, bytes] = {}
@@ -179,14 +183,23 @@ class _Form:
                 async with asyncio.timeout(PATIENCE):
                     chunk = await anext(self._stream)
             except TimeoutError:
-                raise Refusal(408, "The file came too slowly", CLOSE) from None
+                raise Refusal(408, TOO_SLOW, CLOSE) from None
             except StopAsyncIteration:
                 raise Refusal(422, MALFORMED) from None
             except InternalServerException:  # so Litestar says that nobody is there
                 raise Refusal(400, "The upload was broken off") from None
+            self._check_pace(len(chunk))
             if chunk:
                 self._feed(chunk)
         return self._heard.popleft()
+
+    def _check_pace(self, came: int) -> None:
+        self._came += came
+        now = monotonic()
+        if now - self._since > PATIENCE:
+            if self._came < SLOWEST:
+                raise Refusal(408, TOO_SLOW, CLOSE)
+            self._since, self._came = now, 0
 
     def _feed(self, chunk: bytes) -> None:
         try:

@@ -12,6 +12,7 @@ import httpx
 import pytest
 from msgspec.structs import replace
 
+from api import uploads
 from api.composition import Application
 from application.file_limits import FileLimits
 from application.uploads import Uploads
@@ -28,7 +29,7 @@ MEGABYTE = 1024 * 1024
 async def strict(application: Application) -> AsyncIterator[str]:
     """The same server where files are small, few, and of some kinds only."""
     world = application.world
-    uploads = Uploads(
+    smaller = Uploads(
         world.store,
         claims=world.claims,
         ownership=world.ownership,
@@ -38,7 +39,7 @@ async def strict(application: Application) -> AsyncIterator[str]:
         ),
     )
     settings = replace(world.settings, max_file_size_upload=1)
-    strict = replace(world, settings=settings, uploads=uploads)
+    strict = replace(world, settings=settings, uploads=smaller)
     async with serving(replace(application, world=strict)) as address:
         yield address
 
@@ -217,6 +218,41 @@ async def test_a36_a_form_is_not_larger_than_its_file(ada: Person) -> None:
     answer = await ada.post("/api/v2/files", content=form(other, FILE), headers=kind)
 
     assert answer.status_code == 413
+
+
+@pytest.mark.parametrize("pause", [0.05, 30.0], ids=["slowly", "not at all"])
+async def test_a36_who_sends_hardly_anything_is_let_go(
+    ada: Person,
+    address: str,
+    application: Application,
+    monkeypatch: pytest.MonkeyPatch,
+    pause: float,
+) -> None:
+    monkeypatch.setattr(uploads, "PATIENCE", 0.3)
+    monkeypatch.setattr(uploads, "LINGER_SECONDS", 0.1)
+    before = kept_by(application)
+    host, _, port = address.removeprefix("http://").partition(":")
+    reader, line = await asyncio.open_connection(host, int(port))
+    line.write(
+        f"POST /api/v2/files HTTP/1.1\r\nHost: {host}\r\n"
+        f"Authorization: Bearer {ada.token}\r\nContent-Length: 5000000\r\n"
+        "Content-Type: multipart/form-data; boundary=b\r\n\r\n".encode()
+    )
+    line.write(form(FILE, end=False)[:-4])
+
+    async def drip() -> None:
+        while True:
+            await asyncio.sleep(pause)
+            line.write(b"x")
+
+    dripping = asyncio.create_task(drip())
+    async with asyncio.timeout(20):
+        answer = await reader.readline()
+    dripping.cancel()
+    line.close()
+
+    assert b" 408 " in answer
+    assert kept_by(application) == before
 
 
 async def test_a_broken_line_leaves_nothing(

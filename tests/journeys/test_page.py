@@ -216,3 +216,31 @@ async def test_the_api_is_described_without_anything_from_elsewhere(
     body = page.locator("#operations-Flows-flows_edit .body-param__example")
     await expect(body).to_contain_text("Says hello")
     assert {url for url in asked if not url.startswith(server.address)} == set()
+
+
+LOOK = """
+    (path) => new Promise((done) => {
+        const image = document.createElement("img");
+        image.onload = () => done(image.naturalWidth);
+        image.onerror = () => done(0);
+        image.src = path;
+    })
+"""
+
+
+async def test_an_image_of_the_chat_is_shown_by_the_cookie_alone(
+    page: Page, server: Running, client: httpx.Client
+) -> None:
+    flow = client.post("/api/v1/flows/", json={"name": "with images"}).json()["id"]
+    drawing = b'<svg xmlns="http://www.w3.org/2000/svg" width="7" height="5"/>'
+    sent = {"file": ("dot.svg", drawing)}
+    uploaded = client.post(f"/api/v1/files/upload/{flow}", files=sent).json()
+    path = f"/api/v1/files/images/{uploaded['file_path']}"
+
+    await page.goto(server.address)
+    assert await page.evaluate(LOOK, path) == 0
+    await sign_in(page, server)
+
+    assert await page.evaluate(LOOK, path) == 7
+    download = path.replace("/images/", "/download/")
+    assert await page.evaluate(LOOK, download) == 0
