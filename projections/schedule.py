@@ -15,6 +15,8 @@ from projections.retention import RetentionRunningError
 
 LEADER_LOCK: Final = 0x6C62_726C
 """The advisory lock of the one server whose schedule counts."""
+VISITS_LOCK: Final = 0x6C62_7276
+"""The same for what visitors left."""
 SOON: Final = 300.0
 """Seconds after its start that a server waits at most, more or less."""
 _GRAIN: Final = 1000
@@ -36,11 +38,13 @@ class Schedule:
         *,
         every: float,
         soon: float = SOON,
+        lock: int = LEADER_LOCK,
     ) -> None:
         self._dsn = connection_string(dsn)
         self._work = work
         self._every = every
         self._soon = soon
+        self._lock = lock
         self._connection: AsyncConnection[Any] | None = None
         self._task: asyncio.Task[None] | None = None
 
@@ -77,7 +81,7 @@ class Schedule:
         if self._connection is None or self._connection.closed:
             self._connection = await AsyncConnection.connect(self._dsn, autocommit=True)
         asked = "SELECT pg_try_advisory_lock(%s)"
-        cursor = await self._connection.execute(asked, (LEADER_LOCK,))
+        cursor = await self._connection.execute(asked, (self._lock,))
         row = await cursor.fetchone()
         return bool(row and row[0])
 

@@ -7,6 +7,7 @@ from typing import Any, override
 from sqlalchemy import Table
 
 from application.ports import Recorded
+from domain.operation.events import VisitsRemoved
 from domain.run.events import (
     RunCancelled,
     RunCancelRequested,
@@ -35,6 +36,7 @@ class RunsProjector(Projector):
         RunFailed,
         RunCancelled,
         UserErased,
+        VisitsRemoved,
     )
 
     @override
@@ -67,11 +69,20 @@ class RunsProjector(Projector):
                     _end(rows, recorded, "failed", recorded.at, reason=reason)
                 case RunCancelled():
                     _end(rows, recorded, "cancelled", recorded.at)
-                case UserErased():
-                    rows.put(ERASED, owner=recorded.stream)
-                    rows.remove_where(RUNS, owner=recorded.stream)
+                case UserErased() | VisitsRemoved():
+                    _forget(recorded, rows)
                 case unwanted:
                     raise UnwantedEventError(type(unwanted).__name__)
+
+
+def _forget(recorded: Recorded, rows: Rows) -> None:
+    match recorded.event:
+        case VisitsRemoved(flows=flows):
+            for flow in flows:
+                rows.remove_where(RUNS, flow_id=flow)
+        case _:
+            rows.put(ERASED, owner=recorded.stream)
+            rows.remove_where(RUNS, owner=recorded.stream)
 
 
 def _request(recorded: Recorded, event: RunRequested, rows: Rows) -> None:

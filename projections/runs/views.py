@@ -5,8 +5,9 @@ from typing import Any, Literal
 from uuid import UUID
 
 import msgspec
-from sqlalchemy import Select, or_, select
+from sqlalchemy import Select, func, or_, select
 
+from application.departures import Visit
 from domain.run.events import Trigger
 from projections.reading import Views, younger
 from projections.runs.tables import RUNS
@@ -69,6 +70,19 @@ class RunViews(Views):
         query = select(*_COLUMNS).where(RUNS.c.ended_at.is_(None))
         rows = await self._all(query.order_by(RUNS.c.position))
         return [RunRow(*row) for row in rows]
+
+    async def visits_over(self, before: datetime, *, limit: int) -> list[Visit]:
+        """Return visits whose last run has ended, and was asked for before then."""
+        runs = func.array_agg(RUNS.c.id)
+        query = (
+            select(RUNS.c.flow_id, runs)
+            .where(RUNS.c.trigger == "public")
+            .group_by(RUNS.c.flow_id)
+            .having(func.max(RUNS.c.requested_at) < before)
+            .having(func.count(RUNS.c.ended_at) == func.count())
+            .limit(limit)
+        )
+        return [Visit(flow, tuple(ids)) for flow, ids in await self._all(query)]
 
     def _runs(self) -> Select[Any]:
         """Return the query of runs that are shown: the old ones have been archived."""

@@ -8,6 +8,7 @@ from sqlalchemy import Table
 
 from application.ports import Recorded
 from domain.flow.events import FlowDeleted
+from domain.operation.events import VisitsRemoved
 from domain.run.events import VertexBuilt, VertexFailed
 from projections.contents import content_values
 from projections.projector import Projector, UnwantedEventError
@@ -21,7 +22,7 @@ class TransactionsProjector(Projector):
     name = "transactions"
     version = 2
     tables = METADATA
-    reads = (VertexBuilt, VertexFailed, FlowDeleted)
+    reads = (VertexBuilt, VertexFailed, FlowDeleted, VisitsRemoved)
 
     @override
     def needs(
@@ -56,6 +57,10 @@ class TransactionsProjector(Projector):
                     rows.put(GONE, flow_id=recorded.stream)
                     rows.remove_where(TRANSACTIONS, flow_id=recorded.stream)
                     rows.remove_where(RESULTS, flow_id=recorded.stream)
+                case VisitsRemoved(flows=flows):
+                    for flow in flows:
+                        rows.remove_where(TRANSACTIONS, flow_id=flow)
+                        rows.remove_where(RESULTS, flow_id=flow)
                 case unwanted:
                     raise UnwantedEventError(type(unwanted).__name__)
 

@@ -9,6 +9,7 @@ from sqlalchemy import Table
 
 from application.ports import Recorded
 from domain.flow.events import BuildsCleared, FlowDeleted
+from domain.operation.events import VisitsRemoved
 from domain.run.events import VertexBuilt, VertexFailed
 from projections.contents import content_values
 from projections.projector import Projector, UnwantedEventError
@@ -24,7 +25,7 @@ class VertexBuildsProjector(Projector):
     name = "vertex_builds"
     version = 2
     tables = METADATA
-    reads = (VertexBuilt, VertexFailed, BuildsCleared, FlowDeleted)
+    reads = (VertexBuilt, VertexFailed, BuildsCleared, FlowDeleted, VisitsRemoved)
 
     @override
     def needs(
@@ -63,6 +64,9 @@ class VertexBuildsProjector(Projector):
                 case FlowDeleted():
                     rows.put(CLEARED, flow_id=recorded.stream, at=FOREVER)
                     rows.remove_where(BUILDS, flow_id=recorded.stream)
+                case VisitsRemoved(flows=flows):
+                    for flow in flows:
+                        rows.remove_where(BUILDS, flow_id=flow)
                 case unwanted:
                     raise UnwantedEventError(type(unwanted).__name__)
 

@@ -17,6 +17,7 @@ import sqlalchemy.exc
 from psycopg.conninfo import conninfo_to_dict
 from psycopg_pool import PoolTimeout
 
+from api.departures import departures
 from api.mcp.talks import Talks
 from api.open_streams import OpenStreams
 from api.polls import Polls
@@ -154,6 +155,7 @@ async def _look_after(world: World, stack: AsyncExitStack) -> None:
     for one in (
         Sealer(world.database.dsn, world.keyring.sign_history),
         _schedule(world),
+        departures(world),
     ):
         await one.start()
         stack.push_async_callback(one.stop)

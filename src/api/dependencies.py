@@ -191,4 +191,6 @@ def _facts(settings: Settings) -> ServerFacts:
         health_check_max_retries=settings.health_check_max_retries,
         max_file_size_upload=settings.max_file_size_upload,
         event_delivery=settings.event_delivery,
+        public_flow_cleanup_interval=settings.public_flow_cleanup_interval,
+        public_flow_expiration=settings.public_flow_expiration,
     )

@@ -321,6 +321,14 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
         Span,
         says("Hours between removals of what outlived its time; 0 leaves them to you."),
     ] = 6
+    public_flow_cleanup_interval: Annotated[
+        Span,
+        says("Seconds between removals of what visitors left; 0 leaves it lying."),
+    ] = 3600
+    public_flow_expiration: Annotated[
+        Span,
+        says("Seconds that what a visitor left is kept after their last run."),
+    ] = 86_400
 
     @property
     def data_path(self) -> Path:

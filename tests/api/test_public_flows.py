@@ -3,13 +3,19 @@
 import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from datetime import UTC, datetime, timedelta
 from typing import Any
-from uuid import NAMESPACE_DNS, uuid4, uuid5
+from uuid import NAMESPACE_DNS, UUID, uuid4, uuid5
 
 import httpx
 import pytest
 
 from api.composition import Application
+from application.departures import Departures
+from application.execution.keeper import system_cause
+from domain.kernel import ContentRef
+from projections.runs.views import RunViews
+from projections.vertex_builds.views import BuildViews
 from tests.api.asking import drawn_by, talkative
 from tests.api.conftest import PATIENCE, Person
 from tests.api.runs_server import frames
@@ -223,3 +229,52 @@ async def test_what_its_owner_closes_is_closed_to_visitors(
         closed = await client.post(f"/api/v1/build_public_tmp/{flow}/flow")
 
     assert closed.status_code == 403
+
+
+async def test_what_a_visitor_left_is_forgotten_when_they_stay_away(
+    ada: Person,
+    address: str,
+    application: Application,
+    flow: str,
+    models: FakeModels,
+) -> None:
+    world = application.world
+    views = RunViews(world.database.engine, world.keeping)
+    departures = Departures(
+        world.store, over=views, messages=world.messages, contents=world.contents
+    )
+    client_id = str(uuid4())
+    theirs = uuid5(NAMESPACE_DNS, f"{client_id}_{flow}")
+    async with visitor(address, client_id) as client:
+        job, _ = await told(client, flow, "words to be forgotten")
+        early = datetime.now(UTC) - timedelta(hours=1)
+        await departures.forget(before=early, cause=system_cause())
+        held = await contents_of(application, job)
+        while await departures.forget(before=datetime.now(UTC), cause=system_cause()):
+            assert await application.daemon.reached(await world.store.head(), within=20)
+        left = await contents_of(application, job)
+        _, again = await told(client, flow, "back again")
+    said = await ada.get(f"/api/v1/monitor/messages?flow_id={theirs}")
+    builds = await BuildViews(world.database.engine, world.keeping).latest(theirs)
+
+    assert any(b"words to be forgotten" in one for one in held)
+    assert left == []
+    assert names(again)[-1] == "end"
+    assert "forgotten" not in models.calls[-1].messages[0]["content"]
+    assert [one["text"] for one in said.json()] == ["back again", models.answer]
+    assert len(builds) == 5
+    assert (await ada.get(f"/api/v1/runs/{job}")).status_code == 404
+
+
+async def contents_of(application: Application, run: str) -> list[bytes]:
+    """Return all that is kept of what a run was told and came to."""
+    store, contents = application.world.store, application.world.contents
+    events = [one.event for one in await store.read_stream("runs", UUID(run))]
+    refs = [
+        held.id
+        for event in events
+        for field in event.__struct_fields__
+        if isinstance(held := getattr(event, field), ContentRef)
+    ]
+    assert refs
+    return list((await contents.open(refs)).values())

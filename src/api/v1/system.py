@@ -28,6 +28,8 @@ class ServerFacts(msgspec.Struct, frozen=True, kw_only=True):
     health_check_max_retries: int
     max_file_size_upload: int
     event_delivery: str
+    public_flow_cleanup_interval: int
+    public_flow_expiration: int
 
 
 class ConfigController(Controller):
@@ -55,8 +57,6 @@ class ConfigController(Controller):
             "serialization_max_text_length": 6000,
             "frontend_timeout": 0,
             "webhook_polling_interval": 5000,
-            "public_flow_cleanup_interval": 3600,
-            "public_flow_expiration": 86400,
         } | msgspec.structs.asdict(facts)
 
 

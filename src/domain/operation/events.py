@@ -101,6 +101,12 @@ class MasterKeyRotated(
     keys: int
 
 
+class VisitsRemoved(Event, frozen=True, kw_only=True, tag="operation.visits_removed"):
+    """What visitors left of public flows was removed; *flows* are theirs."""
+
+    flows: tuple[UUID, ...]
+
+
 type OperationEvent = (
     RunsArchived
     | RetentionApplied
@@ -110,4 +116,5 @@ type OperationEvent = (
     | DeadLetterRetried
     | DeadLetterSkipped
     | MasterKeyRotated
+    | VisitsRemoved
 )
