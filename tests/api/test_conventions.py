@@ -304,3 +304,29 @@ async def test_a_line_of_the_log_names_its_request(
     assert answer.json() == {"message": "Internal Server Error"}
     [line] = lines
     assert line.__dict__["request_id"] == answer.headers["x-request-id"]
+
+
+@pytest.mark.parametrize("path", ["flows", "projects"])
+async def test_an_upload_that_is_sent_twice_takes_effect_once(
+    ada: Person, path: str
+) -> None:
+    name = f"sent twice {uuid4()}"
+    body = (
+        "--edge\r\nContent-Disposition: form-data; name=file; filename=a.json\r\n"
+        "Content-Type: application/json\r\n\r\n"
+        f'{{"name": "{name}", "flows": [{{"name": "{name}"}}]}}\r\n--edge--\r\n'
+    )
+    headers = {
+        "Content-Type": "multipart/form-data; boundary=edge",
+        "Idempotency-Key": f"upload {uuid4()}",
+    }
+
+    answers = [
+        await ada.post(f"/api/v1/{path}/upload/", content=body, headers=headers)
+        for _ in range(2)
+    ]
+
+    assert [answer.status_code for answer in answers] == [201, 201], answers[0].text
+    assert answers[0].json() == answers[1].json()
+    flows = (await ada.get("/api/v1/flows/?header_flows=true")).json()
+    assert [flow["name"] for flow in flows].count(name) == 1

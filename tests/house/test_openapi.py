@@ -15,31 +15,7 @@ JSON = "application/json"
 SUCCESS = ("200", "201", "202", "204")
 
 OPAQUE: dict[str, str] = {
-    "GET /api/v1/flows": "being described",
-    "POST /api/v1/flows/download": "being described",
-    "GET /api/v1/flows/basic_examples": "being described",
-    "GET /api/v1/projects/{project_id}": "being described",
-    "GET /api/v1/projects/download/{project_id}": "being described",
-    "GET /api/v1/folders/{project_id}": "being described",
-    "GET /api/v1/folders/download/{project_id}": "being described",
-    "GET /api/v1/monitor/builds": "being described",
-    "PUT /api/v1/monitor/messages/{message_id}": "being described",
-    "GET /api/v1/monitor/messages": "being described",
-    "PATCH /api/v1/monitor/messages/session/{session}": "being described",
-    "GET /api/v1/monitor/transactions": "being described",
-    "GET /api/v1/all": "being described",
-    "POST /api/v1/custom_component": "being described",
-    "POST /api/v1/custom_component/update": "being described",
-    "POST /api/v1/validate/prompt": "being described",
     "GET /api/v1/store/components": "being described",
-    "GET /health_check": "being described",
-    "GET /api/v1/config": "being described",
-    "POST /api/v1/build/{job_id}/cancel": "being described",
-    "GET /api/v1/build/{job_id}/events": "being described",
-    "GET /api/v1/runs/{run_id}/events": "being described",
-    "GET /api/v1/runs": "being described",
-    "GET /api/v1/flows/download": "being described",
-    "GET /api/v1/flows/headers": "being described",
     "GET /api/v1/responses/{response_id}": "being described",
     "GET /v1/models": "being described",
     "GET /v1/models/{model}": "being described",
@@ -59,11 +35,6 @@ OPAQUE: dict[str, str] = {
     "POST /api/v1/mcp/streamable": "JSON-RPC, which MCP describes",
     "POST /api/v2/mcp/servers/{server_name}": "what its owner sent",
     "PATCH /api/v2/mcp/servers/{server_name}": "what its owner sent",
-    "GET /api/v1/files/download/{flow_id}/{file_name}": "being described",
-    "GET /api/v1/files/images/{flow_id}/{file_name}": "being described",
-    "GET /api/v1/files/profile_pictures/{folder}/{file_name}": "being described",
-    "GET /api/v2/files/{file_id}": "being described",
-    "POST /api/v2/files/batch": "being described",
 }
 """Routes whose answers have a shape that the document need not tell, and why."""
 

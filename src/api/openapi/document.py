@@ -17,6 +17,7 @@ from litestar.openapi.spec import Server, Tag
 from litestar.routes import HTTPRoute
 from litestar.serialization import encode_json
 
+from api.openapi.answers import EVENT_STREAM, EVENTS, shapes_of
 from api.openapi.examples import example_of
 from api.openapi.words import (
     HEADERS,
@@ -116,6 +117,7 @@ def completed(app: Litestar, begun: Object) -> Object:
         _say(told)
         _close(told)
         _ask(told, components["schemas"])
+        _shape(told, components["schemas"])
         _answer(told)
     return document
 
@@ -182,6 +184,14 @@ def _ask(told: Told, schemas: Object) -> None:
             }
 
 
+def _shape(told: Told, schemas: Object) -> None:
+    content = shapes_of(f"{told.method} {told.path}", schemas)
+    if content is not None:
+        answers = told.operation["responses"]
+        success = min(status for status in answers if int(status) < min(REFUSALS))
+        answers[success]["content"] = content
+
+
 def _answer(told: Told) -> None:
     answers: Object = told.operation["responses"]
     # Litestar's own word for a wrong request, which is a 422 here.
@@ -189,6 +199,8 @@ def _answer(told: Told) -> None:
         del answers["400"]
     _show(told, answers)
     for status, answer in answers.items():
+        if EVENT_STREAM in answer.get("content", {}):
+            answer["content"][EVENT_STREAM] = {"schema": EVENTS}
         if int(status) < min(REFUSALS):
             answer["description"] = SAID.get(status, answer["description"])
             headers = answer.setdefault("headers", {})
@@ -229,7 +241,8 @@ def _refused(told: Told) -> Iterator[int]:
     changes = told.method not in _READING
     if changes:
         yield from (400, 409)
-    if "{" in told.path:
+    names = [p.get("name", "") for p in told.operation["parameters"]]
+    if changes or "{" in told.path or any(name.endswith("_id") for name in names):
         yield 404
     if "requestBody" in told.operation:
         yield 413

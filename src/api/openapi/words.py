@@ -115,6 +115,10 @@ SCHEMAS: Final[dict[str, Any]] = {
         "required": ["detail"],
         "additionalProperties": False,
         "properties": {
+            "error": {
+                "type": "object",
+                "description": "The same as OpenAI's clients read it, where they ask.",
+            },
             "detail": {
                 "oneOf": [
                     {"type": "string"},
@@ -124,7 +128,7 @@ SCHEMAS: Final[dict[str, Any]] = {
                         "items": {"$ref": "#/components/schemas/Violation"},
                     },
                 ]
-            }
+            },
         },
     },
 }

@@ -83,7 +83,7 @@ class DeprecatedController(Controller):
         """Say that this route is gone, and what took its place."""
         raise Refusal(400, WORDS.format(route="process"))
 
-    @get("/task/{task_id:str}", deprecated=True)
+    @get("/task/{task_id:str}", deprecated=True, opt={"refuses": (400,)})
     async def task(self) -> None:
         """Say that this route is gone, and what took its place."""
         raise Refusal(400, WORDS.format(route="task"))

@@ -177,7 +177,7 @@ class FlowController(Controller):
         """List the flows a newcomer may begin with."""
         return await packed(request, examples.listed)
 
-    @get("/public_flow/{flow_id:str}", opt=PUBLIC)
+    @get("/public_flow/{flow_id:str}", opt=PUBLIC | {"refuses": (403,)})
     async def public_flow(
         self,
         *,

@@ -29,6 +29,10 @@ from application.users import Users
 AnyRequest = Request[Any, Any, Any]
 
 
+REFUSED = {"refuses": (401,)}
+"""A route's ``opt`` where nobody need be known, and who is not may be refused."""
+
+
 class Form(msgspec.Struct, frozen=True, kw_only=True):
     """What the sign-in form sends; the rest of OAuth2's fields are not needed."""
 
@@ -50,13 +54,19 @@ class TokensRead(msgspec.Struct, frozen=True, kw_only=True):
     token_type: Literal["bearer"] = "bearer"  # noqa: S105  not a password
 
 
+class Left(msgspec.Struct, frozen=True, kw_only=True):
+    """The session is over."""
+
+    message: str = "Logout successful"
+
+
 class LoginController(Controller):
     """Lets people in and out."""
 
     tags = ("Login",)
     opt = PUBLIC
 
-    @post("/login", status_code=200, opt=SIGN_IN)
+    @post("/login", status_code=200, opt=SIGN_IN | REFUSED)
     async def login(
         self,
         *,
@@ -71,7 +81,7 @@ class LoginController(Controller):
         )
         return _let_in(entered, cookie_rules)
 
-    @post("/login/link", status_code=200, opt=SIGN_IN)
+    @post("/login/link", status_code=200, opt=SIGN_IN | REFUSED)
     async def login_by_link(
         self,
         *,
@@ -82,7 +92,7 @@ class LoginController(Controller):
         """Sign in with the token of a link, once."""
         return _let_in(await sessions.sign_in_by_link(data.token), cookie_rules)
 
-    @get(["/auto_login", "/login/auto"])
+    @get(["/auto_login", "/login/auto"], opt={"refuses": (400,)})
     async def auto_login(
         self,
         *,
@@ -121,16 +131,14 @@ class LoginController(Controller):
         request: AnyRequest,
         sessions: Given[Sessions],
         cookie_rules: Given[CookieRules],
-    ) -> Response[dict[str, str]]:
+    ) -> Response[Left]:
         """End the session, here and on the server."""
         refuse_foreign_pages(request)
         bearer = request.headers.get("authorization", "").partition(" ")[2]
         await sessions.sign_out(
             bearer or request.cookies.get(ACCESS), request.cookies.get(REFRESH)
         )
-        return Response(
-            {"message": "Logout successful"}, cookies=cookie_rules.leaving()
-        )
+        return Response(Left(), cookies=cookie_rules.leaving())
 
 
 def _let_in(

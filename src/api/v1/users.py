@@ -5,6 +5,7 @@ from uuid import UUID
 
 import msgspec
 from litestar import Controller, Response, delete, get, patch, post
+from litestar.openapi import ResponseSpec
 from litestar.params import FromPath, FromQuery, RequestBody
 
 from api.given import Given
@@ -58,6 +59,9 @@ class UsersRead(msgspec.Struct, frozen=True, kw_only=True):
 
     total_count: int
     users: list[UserRead]
+
+
+UNCHANGED = {304: ResponseSpec(None, description="Nothing changed")}
 
 
 class UserController(Controller):
@@ -128,7 +132,7 @@ class UserController(Controller):
         await answers.settle(done.position)
         return read(await user_views.get(done.result.id) or as_row(done.result))
 
-    @patch("/{user_id:str}", opt=ADMIN)
+    @patch("/{user_id:str}", responses=UNCHANGED, opt=ADMIN)
     async def change(
         self,
         *,

@@ -97,7 +97,7 @@ class VariableController(Controller):
         values = await vault.open([row.secret] if _is_plain(row) else [])
         return _read(row, values)
 
-    @delete("/{variable_id:str}", status_code=204)
+    @delete("/{variable_id:str}", status_code=204, opt={"refuses": (500,)})
     async def remove(
         self,
         *,

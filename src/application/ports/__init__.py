@@ -313,6 +313,10 @@ class Signals(Protocol):
         """Drop the tail of *channel*."""
         ...
 
+    async def reachable(self) -> bool:
+        """Tell whether words are heard at all now."""
+        ...
+
 
 class Canvas(Protocol):
     """Canvas state of flows: last value wins, outside history."""

@@ -46,6 +46,10 @@ class MemorySignals(Signals):
             if not known.ears:
                 del self._channels[channel]
 
+    @override
+    async def reachable(self) -> bool:
+        return True
+
     @asynccontextmanager
     async def _listening(self, channel: str) -> AsyncIterator[AsyncIterator[bytes]]:
         heard, ear = self._channel(channel), Ear()

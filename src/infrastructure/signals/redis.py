@@ -90,8 +90,8 @@ class RedisSignals(Signals):
         self._silent_until = 0.0
         self._complain_after = 0.0
 
+    @override
     async def reachable(self) -> bool:
-        """Tell whether Redis answers."""
         try:
             return bool(await self._redis.ping())
         except RedisError:
