@@ -1,13 +1,19 @@
 """The application as a web server sees it."""
 
+import logging
+from collections.abc import AsyncGenerator
+from contextlib import asynccontextmanager
+from functools import partial
 from typing import Any, Final
 
 from litestar import Litestar, Request
 from litestar.config.cors import CORSConfig
 from litestar.datastructures import State
+from litestar.di import Provide
 
 from api.composition import Application
 from api.dependencies import dependencies_of
+from api.log_lines import LogLines
 from api.mcp.callers import Callers
 from api.open_streams import EndingStreams
 from api.openapi import document as openapi
@@ -38,11 +44,14 @@ EXPOSED: Final = [
 def create_app(application: Application) -> Litestar:
     """Return the web application that serves *application*."""
     settings = application.world.settings
+    log_lines = _log_lines(settings)
     return Litestar(
         route_handlers=routes(front_end=settings.frontend_path is not None),
         guards=[at_the_door, within_rates],
         before_request=_wait_for_position,
-        dependencies=dependencies_of(application),
+        dependencies=dependencies_of(application)
+        | {"log_lines": Provide(lambda: log_lines, sync_to_thread=False)},
+        lifespan=[partial(_keeping, log_lines)],
         exception_handlers=HANDLERS,
         before_send=[stamp],
         middleware=[Naming(), EndingStreams(application.open_streams)],
@@ -64,6 +73,24 @@ def create_app(application: Application) -> Litestar:
         ),
         logging_config=None,
     )
+
+
+def _log_lines(settings: Settings) -> LogLines | None:
+    most = settings.log_retriever_buffer_size
+    return LogLines(most) if most else None
+
+
+@asynccontextmanager
+async def _keeping(log_lines: LogLines | None, _: Litestar) -> AsyncGenerator[None]:
+    """Keep the log's last lines while the application serves."""
+    if log_lines is None:
+        yield
+        return
+    logging.getLogger().addHandler(log_lines)
+    try:
+        yield
+    finally:
+        logging.getLogger().removeHandler(log_lines)
 
 
 async def _wait_for_position(request: Request[Any, Any, Any]) -> None:

@@ -145,6 +145,8 @@ def _words(world: World) -> dict[str, object]:
         "facts": _facts(settings),
         "auto_login": settings.auto_login,
         "show_docs": settings.show_docs,
+        "data_path": settings.data_path,
+        "has_redis": settings.redis_url is not None,
         "new_user_is_active": settings.new_user_is_active,
         "max_json": settings.max_json_body_bytes,
         "largest_file": settings.max_file_size_upload * MEGABYTE,

@@ -24,6 +24,7 @@ from api.v1.events import EventController
 from api.v1.files import FileController, UploadController
 from api.v1.flows import FlowController
 from api.v1.login import LoginController
+from api.v1.logs import LogController
 from api.v1.monitor import MonitorController
 from api.v1.profile_pictures import ProfilePictureController
 from api.v1.projections import ProjectionController
@@ -78,7 +79,7 @@ V1 = (
 )
 
 MOUNTED: Final[dict[str, tuple[type[Controller], ...]]] = {
-    "": (HealthController,),
+    "": (HealthController, LogController),
     "/api/v1": V1,
     "/api/v2": (UserFileController, McpServerController),
     "/api": MCP,

@@ -91,6 +91,13 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     rate_limit_other: Annotated[
         Rate, says("Other requests of one user a minute; 0: any number.")
     ] = 12_000
+    log_retriever_buffer_size: Annotated[
+        int,
+        Meta(ge=0, le=100_000),
+        says(
+            "Lines of the log that superusers may read at `/logs`; 0 keeps none.", 1000
+        ),
+    ] = 0
     log_level: Annotated[
         Literal["debug", "info", "warning", "error"],
         says("How much is logged: debug, info, warning or error."),

@@ -34,7 +34,7 @@ from api.v1.system import PACKAGE
 
 type Object = dict[str, Any]
 
-REFRESHING: Final = "/api/v1/refresh"
+REFRESHING: Final = {"/api/v1/refresh", "/api/v1/login/refresh"}
 EITHER: Final[list[Object]] = [{"bearer": []}, {"keyHeader": []}, {"keyQuery": []}]
 _READING = frozenset({"GET", "HEAD"})
 
@@ -157,7 +157,7 @@ def _say(told: Told) -> None:
 
 def _close(told: Told) -> None:
     security = [] if told.public else list(EITHER)
-    if told.path == REFRESHING:
+    if told.path in REFRESHING:
         security = [{"refreshCookie": []}]
     if not told.public and by_cookie(told.path):
         security.append({"accessCookie": []})

@@ -77,6 +77,7 @@ REFUSALS: Final[dict[int, tuple[str, str, dict[str, Any]]]] = {
     ),
     429: ("TooMany", "Asked too often", {"detail": "Too many requests; try later"}),
     500: ("Failed", "It failed, and this says why", {"detail": "It failed"}),
+    501: ("Off", "The operator has not turned this on", {"detail": "It is off"}),
     503: (
         "Unavailable",
         "The database is away or the queue full; nothing was done",

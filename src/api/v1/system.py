@@ -15,7 +15,6 @@ from api.given import Given
 from api.problems import Refusal
 from api.security import PUBLIC
 from application.ports import EventStore, Signals
-from infrastructure.settings import Settings
 from projections.pulse import Pulse
 
 log = logging.getLogger(__name__)
@@ -148,7 +147,8 @@ class HealthController(Controller):
         store: Given[EventStore],
         pulse: Given[Pulse],
         signals: Given[Signals],
-        settings: Given[Settings],
+        data_path: Given[Path],
+        has_redis: Given[bool],
     ) -> Response[Readiness]:
         """
         Say whether requests may be sent here.
@@ -172,8 +172,8 @@ class HealthController(Controller):
                 status="ok" if ready else "nok",
                 database=database,
                 projections=tables,
-                disk=await asyncio.to_thread(_disk, settings.data_path),
-                redis=await _redis(signals) if settings.redis_url else None,
+                disk=await asyncio.to_thread(_disk, data_path),
+                redis=await _redis(signals) if has_redis else None,
             ),
             status_code=200 if ready else 503,
         )
