@@ -1,5 +1,6 @@
 """API keys over HTTP: what each lets in to, until when, and what is told of it."""
 
+import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -245,3 +246,17 @@ async def test_a_key_runs_a_flow_and_is_counted(bearing: Bear, ada: Person) -> N
     ]
     assert row["total_uses"] == 1
     assert row["last_used_at"]
+
+
+async def test_no_use_of_a_key_is_lost_among_many_at_once(
+    bearing: Bear, ada: Person, application: Application
+) -> None:
+    client = await bearing(name="busy")
+    before = await application.world.store.head()
+
+    for _ in range(3):
+        await asyncio.gather(*(client.get(WHOAMI) for _ in range(50)))
+
+    [row] = [k for k in (await ada.get(KEYS)).json()["api_keys"] if k["name"] == "busy"]
+    assert row["total_uses"] == 150
+    assert await application.world.store.head() == before  # and no event a use

@@ -2,6 +2,7 @@
 
 import secrets
 
+import httpx
 import pytest
 
 from tests.journeys.running import Running, running, signed_in
@@ -14,7 +15,9 @@ def test_a_person_leaves_and_the_secret_is_changed_beside_the_server() -> None:
     with directory_for_servers() as home:
         with running(home) as server:
             _erases(server)
+            flow, key = _defines(server)
             _rotates(server)
+            assert _sender(server, flow, key) == "before the change"
             server.stop()
         secret = home / "data" / "secret_key"
         good = secret.read_text()
@@ -24,6 +27,12 @@ def test_a_person_leaves_and_the_secret_is_changed_beside_the_server() -> None:
             assert not secret.with_name("secret_key.previous").exists()
             with signed_in(again, server.username, server.password) as client:
                 assert client.get("/api/v1/users/whoami").status_code == 200
+                listed = client.get("/api/v1/api_key/").json()["api_keys"]
+                # The first server wrote what it had counted before it ended.
+                assert [one["total_uses"] for one in listed] == [1]
+                [variable] = client.get("/api/v1/variables/").json()
+                assert variable["value"] == "before the change"
+            assert _sender(again, flow, key) == "before the change"
             again.stop()
         secret.write_text(secrets.token_urlsafe(48))
         refused = again.command("users", "list")
@@ -51,6 +60,37 @@ def _erases(server: Running) -> None:
     assert [user["username"] for user in server.ask("users", "list")] == ["langbuilder"]
     assert server.command("users", "create", "eve").returncode == 0
     assert server.command("events", "verify").returncode == 0
+
+
+def _defines(server: Running) -> tuple[str, str]:
+    """Make a flow whose answer bears a variable's value as its sender, and a key."""
+    with signed_in(server, server.username, server.password) as client:
+        variable = {"name": "WHO", "value": "before the change", "type": "Generic"}
+        assert client.post("/api/v1/variables/", json=variable).status_code == 201
+        flows = client.get("/api/v1/flows/", params={"get_all": True}).json()
+        flow = next(one for one in flows if one["name"] == "Words in a Template")
+        for node in flow["data"]["nodes"]:
+            if node["data"]["type"] == "ChatOutput":
+                named = {"value": "WHO", "load_from_db": True}
+                node["data"]["node"]["template"]["sender_name"] |= named
+        changed = client.patch(
+            f"/api/v1/flows/{flow['id']}", json={"data": flow["data"]}
+        )
+        assert changed.status_code == 200, changed.text
+        key = client.post("/api/v1/api_key/", json={"scopes": ["run"]}).json()
+    return str(flow["id"]), str(key["api_key"])
+
+
+def _sender(server: Running, flow: str, key: str) -> str:
+    answer = httpx.post(
+        f"{server.address}/api/v1/run/{flow}",
+        json={"input_value": "who?"},
+        headers={"x-api-key": key},
+        timeout=30,
+    )
+    assert answer.status_code == 200, answer.text
+    [output] = answer.json()["outputs"][0]["outputs"]
+    return str(output["results"]["message"]["sender_name"])
 
 
 def _rotates(server: Running) -> None:

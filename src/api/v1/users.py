@@ -155,7 +155,7 @@ class UserController(Controller):
         row = await user_views.get(user_id)
         return Response(read(row or as_row(done.result)))
 
-    @patch("/{user_id:str}/reset-password", opt=ADMIN)
+    @patch("/{user_id:str}/reset-password", opt=ADMIN | {"rate": "sign_in"})
     async def reset_password(
         self,
         *,
