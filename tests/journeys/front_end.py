@@ -23,7 +23,7 @@ from playwright.async_api import (
 
 ROOT = Path(__file__).parents[2]
 PACKAGE: Final = "langflow-base"
-VERSION: Final = "0.5.1"
+VERSION: Final = "0.6.5"
 INSIDE: Final = "langflow/frontend/"
 KEPT: Final = ROOT / ".cache" / f"{PACKAGE}-{VERSION}-front-end"
 GIVEN: Final = "LANGBUILDER_TEST_FRONT_END"

@@ -56,9 +56,19 @@ async def signed_in_window(
 async def page(signed_in_window: BrowserContext, front: Running) -> AsyncIterator[Page]:
     """A page that shows the list of flows."""
     async with tab(signed_in_window, front.address) as page:
-        await page.goto(f"{front.address}/flows")
+        await booted(page, f"{front.address}/flows")
         await expect(page.get_by_test_id("list-card").first).to_be_visible()
         yield page
+
+
+async def booted(page: Page, address: str) -> None:
+    """
+    Go to a view, and wait until the front end has renewed its session there.
+
+    Who leaves before the answer comes has only the token that was exchanged.
+    """
+    async with page.expect_response(lambda one: one.url.endswith("/api/v1/refresh")):
+        await page.goto(address)
 
 
 async def open_flow(page: Page, name: str) -> str:
@@ -154,10 +164,29 @@ async def test_every_page_of_settings_is_there(page: Page, front: Running) -> No
         "messages": "Messages",
     }
     for address, title in pages.items():
-        await page.goto(f"{front.address}/settings/{address}")
+        await booted(page, f"{front.address}/settings/{address}")
         await expect(page.get_by_text(title).last).to_be_visible()
-    await page.goto(f"{front.address}/admin")
+    await booted(page, f"{front.address}/admin")
     await expect(page.get_by_text("Admin Page").first).to_be_visible()
+
+
+async def test_a_public_flow_is_shared_with_a_visitor(
+    page: Page, front: Running, browser: Browser, api: httpx.Client
+) -> None:
+    flow = await open_flow(page, "Words in a Template")
+    await page.get_by_test_id("publish-button").click()
+    async with page.expect_response(saves):
+        await page.get_by_test_id("publish-switch").click()
+
+    async with (
+        window(browser, front.address) as outside,
+        tab(outside, front.address) as visitor,
+    ):
+        await visitor.goto(f"{front.address}/playground/{flow}/")
+        await say(visitor, "From outside")
+        await expect(visitor.get_by_text("You wrote: “From")).to_be_visible()
+
+    api.patch(f"/api/v1/flows/{flow}", json={"access_type": "PRIVATE"})
 
 
 async def test_a_flow_is_taken_out_and_brought_back(page: Page, tmp_path: Path) -> None:
