@@ -35,9 +35,15 @@ async def a_day_later(application: Application) -> None:
     )
 
 
-@pytest.fixture
-async def eve(join: Join) -> Person:
+@pytest.fixture(scope="module")
+async def somebody(join: Join) -> Person:
     return await join("eve")
+
+
+@pytest.fixture
+async def eve(somebody: Person) -> Person:
+    assert (await somebody.delete("/api/v2/files/")).status_code == 200
+    return somebody
 
 
 async def test_an_upload_that_was_never_stored_is_swept(

@@ -21,10 +21,16 @@ async def uploaded(person: Person, name: str, data: bytes = b"hello") -> Told:
     return told
 
 
-@pytest.fixture
-async def eve(join: Join) -> Person:
-    """Somebody without any file."""
+@pytest.fixture(scope="module")
+async def somebody(join: Join) -> Person:
     return await join("eve")
+
+
+@pytest.fixture
+async def eve(somebody: Person) -> Person:
+    """Somebody without any file."""
+    assert (await somebody.delete("/api/v2/files/")).status_code == 200
+    return somebody
 
 
 async def test_an_upload_is_answered_with_its_name_and_path(eve: Person) -> None:

@@ -44,10 +44,15 @@ async def strict(application: Application) -> AsyncIterator[str]:
         yield address
 
 
+@pytest.fixture(scope="module")
+async def joined(join: Join) -> Person:
+    return await join("eve")
+
+
 @pytest.fixture
-async def eve(strict: str, join: Join) -> AsyncIterator[Person]:
-    """Somebody at the strict server."""
-    joined = await join("eve")
+async def eve(strict: str, joined: Person) -> AsyncIterator[Person]:
+    """Somebody at the strict server, without any file."""
+    assert (await joined.delete("/api/v2/files/")).status_code == 200
     async with Person(
         base_url=strict,
         timeout=PATIENCE,
