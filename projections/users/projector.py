@@ -10,6 +10,8 @@ from application.ports import Recorded
 from domain.user.events import (
     ProfileChanged,
     SignedIn,
+    StoreKeyRemoved,
+    StoreKeySaved,
     SuperuserGranted,
     SuperuserRevoked,
     UserActivated,
@@ -26,7 +28,7 @@ class UsersProjector(Projector):
     """Who there is, and what they may."""
 
     name = "users"
-    version = 1
+    version = 2
     tables = METADATA
     reads = (
         UserRegistered,
@@ -36,6 +38,8 @@ class UsersProjector(Projector):
         SuperuserGranted,
         SuperuserRevoked,
         SignedIn,
+        StoreKeySaved,
+        StoreKeyRemoved,
         UserErased,
     )
 
@@ -63,6 +67,7 @@ def _register(recorded: Recorded, event: UserRegistered, rows: Rows) -> None:
         username=event.username,
         is_active=event.active,
         is_superuser=event.superuser,
+        has_store_key=False,
         created_at=recorded.at,
         updated_at=recorded.at,
     )
@@ -78,6 +83,8 @@ def _changed(recorded: Recorded) -> dict[str, Any]:
             return {"is_superuser": True}
         case SuperuserRevoked():
             return {"is_superuser": False}
+        case StoreKeySaved() | StoreKeyRemoved():
+            return {"has_store_key": isinstance(recorded.event, StoreKeySaved)}
         case ProfileChanged(username=username, profile_image=image, optins=optins):
             values: dict[str, Any] = {"username": username, "profile_image": image}
             if optins is not UNSET:

@@ -25,6 +25,7 @@ USERS = Table(
     Column("created_at", DateTime(timezone=True), nullable=False),
     Column("updated_at", DateTime(timezone=True), nullable=False),
     Column("last_login_at", DateTime(timezone=True)),
+    Column("has_store_key", Boolean, nullable=False),
     Column("optins", LargeBinary),
     Index("users_by_age", "created_at", "id"),
 )

@@ -25,6 +25,7 @@ class UserRow(msgspec.Struct, frozen=True):
     created_at: datetime
     updated_at: datetime
     last_login_at: datetime | None
+    has_store_key: bool
     optins: dict[str, bool] | None
 
 

@@ -55,6 +55,7 @@ WORLD = (
     "editing",
     "publishing",
     "voices",
+    "shopping",
     "projects",
     "users",
     "erasure",

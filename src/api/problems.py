@@ -48,6 +48,12 @@ from application.ports import (
     StoreBusyError,
     StreamNotFoundError,
 )
+from application.ports.marketplace import (
+    NotInStoreError,
+    StoreAwayError,
+    StoreKeyRefusedError,
+    StoreRefusedError,
+)
 from application.ports.publishing import PlatformAwayError, PlatformRefusedError
 from application.ports.refusals import (
     CommandTooLargeError,
@@ -69,6 +75,7 @@ from application.sessions import (
     WrongCredentialsError,
     WrongKeyError,
 )
+from application.shopping import StoreOffError
 from application.users import UsernameTakenError
 from application.webhooks import SignatureRefusedError
 from domain.file.file import FileDeletedError
@@ -141,6 +148,12 @@ STATUS: Final[dict[type[DomainError], int]] = {
     StoreBusyError: 503,
     OutcomeUnknownError: 503,
     PlatformAwayError: 503,
+    StoreAwayError: 503,
+    StoreRefusedError: 502,
+    # Not 401: the front end would think that the person is signed out here.
+    StoreKeyRefusedError: 403,
+    NotInStoreError: 404,
+    StoreOffError: 404,
     PlatformRefusedError: 502,
     NotASiteError: UNPROCESSABLE,
     NotPublishedError: 404,

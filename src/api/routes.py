@@ -33,7 +33,7 @@ from api.v1.publish import PublishController, UndefinedController
 from api.v1.run import RunController
 from api.v1.runs import RunsController
 from api.v1.starter_projects import StarterController
-from api.v1.store import StoreController
+from api.v1.store import StoreController, StoreKeyController
 from api.v1.system import ConfigController, HealthController
 from api.v1.users import UserController
 from api.v1.variables import VariableController
@@ -60,6 +60,7 @@ V1 = (
     ConfigController,
     ComponentController,
     StoreController,
+    StoreKeyController,
     *MCP,
     BuildController,
     PublicBuildController,

@@ -13,6 +13,7 @@ from api.problems import BEARER, Refusal
 from application.permissions import only_superusers, only_with_scope
 from application.ports import Actor
 from application.sessions import Pass, Sessions
+from domain.flow.secrets import PLACEHOLDER
 from domain.kernel import DomainError
 from domain.user.events import Scope
 from infrastructure.settings import is_loopback
@@ -215,6 +216,10 @@ class CookieRules:
                 self._cookie(REFRESH, entered.refresh_token, self._refresh_seconds)
             )
         return cookies
+
+    def store_key(self, *, kept: bool) -> Cookie:
+        """Return the cookie that says whether there is a store key, and never which."""
+        return self._cookie(STORE_KEY, PLACEHOLDER if kept else "", None)
 
     def leaving(self) -> list[Cookie]:
         """Return the cookies that make a browser forget."""

@@ -167,10 +167,15 @@ _SCHEMES = {
     "ollama_base_url": ("http", "https"),
     "openai_realtime_url": ("wss", "ws"),
     "elevenlabs_base_url": ("http", "https"),
+    "store_url": ("https", "http"),
+    "like_webhook_url": ("https", "http"),
+    "download_webhook_url": ("https", "http"),
 }
 
 
 def _wrong_addresses(settings: Settings) -> Iterator[tuple[str, str]]:
+    if settings.store and not settings.store_url:
+        yield "store_url", "is needed with LANGBUILDER_STORE=true"
     for name, schemes in _SCHEMES.items():
         address: str | None = getattr(settings, name)
         if address and address.partition("://")[0] not in schemes:

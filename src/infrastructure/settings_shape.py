@@ -247,6 +247,27 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     voice_elevenlabs_model: Annotated[
         str, says("ElevenLabs' model that reads answers of flows aloud.")
     ] = "eleven_multilingual_v2"
+    store: Annotated[bool, says("Offer the component store.")] = False
+    store_url: Annotated[
+        str | None,
+        says(
+            "Address of the component store, a Directus.", "https://store.example.org"
+        ),
+    ] = None
+    like_webhook_url: Annotated[
+        str | None,
+        says(
+            "Hook of the component store that counts likes.",
+            "https://store.example.org/flows/trigger/likes",
+        ),
+    ] = None
+    download_webhook_url: Annotated[
+        str | None,
+        says(
+            "Hook of the component store that counts downloads.",
+            "https://store.example.org/flows/trigger/downloads",
+        ),
+    ] = None
     allowed_hosts: Annotated[
         tuple[str, ...],
         says(

@@ -21,6 +21,14 @@ WRITTEN: Final[dict[str, Any]] = {
         "default_fields": ["OpenAI API Key"],
     },
     "MessageChange": {"text": "What I meant was tea"},
+    "StoreKey": {"api_key": "a-key"},
+    "StoreComponentCreate": {
+        "name": "Greeter",
+        "description": "Says hello",
+        "data": {"nodes": [], "edges": []},
+        "tags": [],
+        "is_component": False,
+    },
     "PublishRequest": {
         "flow_id": "8b0f6c1a-52d3-4c7e-9a41-2f3e4d5c6b7a",
         "openwebui_url": "https://chat.example.org",

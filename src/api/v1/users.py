@@ -17,6 +17,7 @@ from application.names import Password
 from application.permissions import NotFoundError, PrivilegeError
 from application.ports import Actor, Cause
 from application.users import NothingChangedError, Optins, Profile, Users
+from domain.flow.secrets import PLACEHOLDER
 from domain.user.user import User
 from projections.users.views import UserRow, UserViews
 
@@ -198,6 +199,7 @@ def read(row: UserRow) -> UserRead:
         id=row.id,
         username=row.username,
         profile_image=row.profile_image,
+        store_api_key=PLACEHOLDER if row.has_store_key else None,
         is_active=row.is_active,
         is_superuser=row.is_superuser,
         create_at=naive(row.created_at),
@@ -224,5 +226,6 @@ def as_row(user: User) -> UserRow:
         created_at=now,
         updated_at=now,
         last_login_at=None,
+        has_store_key=user.store_key is not None,
         optins=user.optins,
     )

@@ -37,6 +37,7 @@ from application.ports.tallies import Tallies
 from application.projects import Projects
 from application.publishing import Publishing
 from application.sessions import Sessions
+from application.shopping import Shopping
 from application.standing import Standings
 from application.uploads import Uploads
 from application.users import Users
@@ -93,6 +94,7 @@ class World(msgspec.Struct, frozen=True, kw_only=True):
     editing: Editing
     publishing: Publishing
     voices: Voices
+    shopping: Shopping
     projects: Projects
     users: Users
     erasure: Erasure

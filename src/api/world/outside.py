@@ -1,4 +1,4 @@
-"""What this server does on other people's: where flows are published, and voices."""
+"""What this server does on others: publishing, voices, the component store."""
 
 import os
 from typing import NamedTuple
@@ -7,7 +7,9 @@ from api.world.drawing import Drawing
 from api.world.means import Means, Ports
 from application.execution.variables import OwnersVariables
 from application.publishing import Publishing
+from application.shopping import Shopping
 from application.voices import Voices
+from infrastructure.directus import Directus
 from infrastructure.open_web_ui.platform import OpenWebUi
 from infrastructure.settings import Settings
 from infrastructure.voice.mouths import ElevenLabs, OpenAiSpeech
@@ -17,6 +19,7 @@ from infrastructure.voice.realtime import OpenAiRealtime
 class Outside(NamedTuple):
     publishing: Publishing
     voices: Voices
+    shopping: Shopping
 
 
 def join_outside(means: Means, ports: Ports, drawing: Drawing) -> Outside:
@@ -29,6 +32,19 @@ def join_outside(means: Means, ports: Ports, drawing: Drawing) -> Outside:
             platform=OpenWebUi(allowed_hosts=allowed),
         ),
         voices=_voices(means.settings, ports),
+        shopping=Shopping(
+            ports.store, vault=ports.vault, market=_market(means.settings)
+        ),
+    )
+
+
+def _market(settings: Settings) -> Directus | None:
+    if not settings.store or settings.store_url is None:
+        return None
+    return Directus(
+        settings.store_url,
+        like_hook=settings.like_webhook_url,
+        download_hook=settings.download_webhook_url,
     )
 
 

@@ -117,6 +117,16 @@ class VariableRemoved(Event, frozen=True, kw_only=True, tag="user.variable_remov
     variable: UUID
 
 
+class StoreKeySaved(Event, frozen=True, kw_only=True, tag="user.store_key_saved"):
+    """A key of the component store lies in the vault under ``secret``."""
+
+    secret: UUID
+
+
+class StoreKeyRemoved(Event, frozen=True, kw_only=True, tag="user.store_key_removed"):
+    pass
+
+
 class UserErased(Event, frozen=True, kw_only=True, tag="user.erased"):
     impersonal: ClassVar[bool] = True
 
@@ -140,5 +150,7 @@ type UserEvent = (
     | VariableDefined
     | VariableChanged
     | VariableRemoved
+    | StoreKeySaved
+    | StoreKeyRemoved
     | UserErased
 )

@@ -23,6 +23,8 @@ from domain.user.events import (
     SignedIn,
     SignedOut,
     SignInLocked,
+    StoreKeyRemoved,
+    StoreKeySaved,
     SuperuserGranted,
     SuperuserRevoked,
     UserActivated,
@@ -96,6 +98,7 @@ class User(Aggregate[UserEvent]):
         self.locked_until: datetime | None = None
         self.api_keys: dict[UUID, ApiKey] = {}
         self.variables: dict[UUID, Variable] = {}
+        self.store_key: UUID | None = None
 
     @property
     @override
@@ -283,6 +286,14 @@ class User(Aggregate[UserEvent]):
         self._variable(variable)
         self._record(VariableRemoved(variable=variable))
 
+    def keep_store_key(self, secret: UUID | None) -> None:
+        """Keep a key of the component store, or none; the caller destroys the old."""
+        self._require_present()
+        if secret is not None:
+            self._record(StoreKeySaved(secret=secret))
+        elif self.store_key is not None:
+            self._record(StoreKeyRemoved())
+
     def erase(self) -> None:
         """Forget who this was; the caller destroys contents and secrets."""
         self._require_present()
@@ -316,7 +327,13 @@ class User(Aggregate[UserEvent]):
     @override
     def _apply(self, event: UserEvent) -> None:
         match event:
-            case UserRegistered() | ProfileChanged() | UserErased():
+            case (
+                UserRegistered()
+                | ProfileChanged()
+                | StoreKeySaved()
+                | StoreKeyRemoved()
+                | UserErased()
+            ):
                 self._apply_person(event)
             case UserActivated() | UserDeactivated():
                 self.active = isinstance(event, UserActivated)
@@ -344,7 +361,12 @@ class User(Aggregate[UserEvent]):
                 assert_never(event)
 
     def _apply_person(
-        self, event: UserRegistered | ProfileChanged | UserErased
+        self,
+        event: UserRegistered
+        | ProfileChanged
+        | StoreKeySaved
+        | StoreKeyRemoved
+        | UserErased,
     ) -> None:
         match event:
             case UserRegistered():
@@ -354,9 +376,13 @@ class User(Aggregate[UserEvent]):
                 self.username = self.username if name is UNSET else name
                 self.profile_image = self.profile_image if image is UNSET else image
                 self.optins = self.optins if optins is UNSET else optins
+            case StoreKeySaved(secret=secret):
+                self.store_key = secret
+            case StoreKeyRemoved():
+                self.store_key = None
             case UserErased():
                 self.erased, self.active, self.superuser = True, False, False
-                self.api_keys, self.variables = {}, {}
+                self.api_keys, self.variables, self.store_key = {}, {}, None
 
     def _apply_variable(
         self, event: VariableDefined | VariableChanged | VariableRemoved
