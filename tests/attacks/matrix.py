@@ -62,6 +62,8 @@ BELONGINGS: Final = {
 
 # One a line, so that two people who add one do not meet.
 PLAIN: Final = {
+    # Of a store on another server, which decides by the person's own key there.
+    *("component_id", "filter_by_user", "liked", "private", "sort", "tags"),
     "action_count",
     "actor",
     "after",

@@ -36,9 +36,9 @@ from domain.user.user import (
     User,
     UserErasedError,
     UserInactiveError,
-    Variable,
     VariableNameTakenError,
 )
+from domain.user.variable import Variable
 from tests.specification import given
 
 KEY, OTHER, SECRET = UUID(int=7), UUID(int=8), UUID(int=9)

@@ -15,7 +15,6 @@ JSON = "application/json"
 SUCCESS = ("200", "201", "202", "204")
 
 OPAQUE: dict[str, str] = {
-    "GET /api/v1/store/components": "being described",
     "GET /api/v1/responses/{response_id}": "being described",
     "GET /v1/models": "being described",
     "GET /v1/models/{model}": "being described",

@@ -9,7 +9,7 @@ import msgspec
 from msgspec import UNSET, UnsetType
 
 from domain.kernel import Aggregate, DomainError
-from domain.user import api_key
+from domain.user import api_key, variable
 from domain.user.api_key import ApiKey
 from domain.user.events import (
     ApiKeyDisabled,
@@ -37,6 +37,7 @@ from domain.user.events import (
     VariableKind,
     VariableRemoved,
 )
+from domain.user.variable import Variable
 
 type Means = Literal["password", "link", "auto_login"]
 
@@ -71,16 +72,6 @@ class VariableNameTakenError(DomainError):
 
 class NamelessVariableError(DomainError):
     """Variable name cannot be empty."""
-
-
-class Variable(msgspec.Struct, frozen=True):
-    """A value under a name, kept in the vault under ``secret``."""
-
-    name: str
-    kind: VariableKind
-    secret: UUID
-    default_fields: tuple[str, ...] = ()
-    imported: bool = False
 
 
 class User(Aggregate[UserEvent]):
@@ -356,7 +347,7 @@ class User(Aggregate[UserEvent]):
             ):
                 api_key.apply(self.api_keys, event)
             case VariableDefined() | VariableChanged() | VariableRemoved():
-                self._apply_variable(event)
+                variable.apply(self.variables, event)
             case _:
                 assert_never(event)
 
@@ -383,27 +374,3 @@ class User(Aggregate[UserEvent]):
             case UserErased():
                 self.erased, self.active, self.superuser = True, False, False
                 self.api_keys, self.variables, self.store_key = {}, {}, None
-
-    def _apply_variable(
-        self, event: VariableDefined | VariableChanged | VariableRemoved
-    ) -> None:
-        match event:
-            case VariableDefined():
-                self.variables[event.variable] = Variable(
-                    event.name,
-                    event.kind,
-                    event.secret,
-                    event.default_fields,
-                    event.imported,
-                )
-            case VariableChanged(variable=variable, name=name, secret=secret):
-                known, fields = self.variables[variable], event.default_fields
-                self.variables[variable] = Variable(
-                    known.name if name is UNSET else name,
-                    known.kind,
-                    known.secret if secret is UNSET else secret,
-                    known.default_fields if fields is UNSET else fields,
-                    known.imported if secret is UNSET else event.imported,
-                )
-            case VariableRemoved(variable=variable):
-                del self.variables[variable]
