@@ -41,7 +41,9 @@ def sections() -> tuple[list[Row], set[Route]]:
         Row(plain(method, path), status.strip(), why.strip())
         for method, path, status, why in ROW.findall(theirs)
     ]
-    return rows, {plain(*found) for found in OURS_ONLY.findall(ours)}
+    only = [plain(*found) for found in OURS_ONLY.findall(ours)]
+    assert len(only) == len(set(only)), {one for one in only if only.count(one) > 1}
+    return rows, set(only)
 
 
 @pytest.fixture(scope="module")

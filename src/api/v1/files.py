@@ -12,6 +12,7 @@ from api.file_answers import handed_out
 from api.given import Given
 from api.problems import Refusal
 from api.requests import Answers, streamed_cause_of
+from api.security import UPLOAD
 from api.uploads import UploadOperation, take_in
 from application.files import Files
 from application.permissions import NotFoundError, Permissions
@@ -77,6 +78,7 @@ class FileController(Controller):
     @post(
         "/upload/{flow_id:str}",
         status_code=201,
+        opt=UPLOAD,
         request_max_body_size=None,
         dependencies={"cause": Provide(streamed_cause_of, sync_to_thread=False)},
         operation_class=UploadOperation,
@@ -176,6 +178,7 @@ class UploadController(Controller):
     @post(
         "/{flow_id:str}",
         status_code=201,
+        opt=UPLOAD,
         request_max_body_size=None,
         dependencies={"cause": Provide(streamed_cause_of, sync_to_thread=False)},
         operation_class=UploadOperation,

@@ -17,7 +17,7 @@ from api.file_answers import disposition, handed_out
 from api.given import Given
 from api.problems import Refusal
 from api.requests import Answers, streamed_cause_of
-from api.security import READ
+from api.security import READ, UPLOAD
 from api.uploads import UploadOperation, take_in
 from api.v1.files import Told
 from api.v1.users import naive
@@ -73,6 +73,7 @@ class UserFileController(Controller):
     @post(
         "/",
         status_code=201,
+        opt=UPLOAD,
         request_max_body_size=None,
         dependencies={"cause": Provide(streamed_cause_of, sync_to_thread=False)},
         operation_class=UploadOperation,
