@@ -110,15 +110,27 @@ def _listening(settings: Settings) -> Iterator[socket.socket]:
 class _Server(uvicorn.Server):
     """Tells when it is ready, and leaves signals to `_Run`, which has more to stop."""
 
-    def __init__(self, config: uvicorn.Config, *, ready: Callable[[], None]) -> None:
+    def __init__(
+        self,
+        config: uvicorn.Config,
+        *,
+        ready: Callable[[], None],
+        leaving: Callable[[], None],
+    ) -> None:
         super().__init__(config)
         self._ready = ready
+        self._leaving = leaving
 
     @override
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
         await super().startup(sockets)
         if self.started:
             self._ready()
+
+    @override
+    async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
+        self._leaving()
+        await super().shutdown(sockets)
 
     @contextmanager
     @override
@@ -165,7 +177,11 @@ class _Run:
                 server_header=False,
                 **SERVED,
             )
-            self._server = _Server(config, ready=lambda: self._welcome(application))
+            self._server = _Server(
+                config,
+                ready=lambda: self._welcome(application),
+                leaving=application.talks.leave,
+            )
             _spare_the_collector()
             await self._server.serve([self._listener])
             if not self._server.started:

@@ -64,6 +64,7 @@ WORLD = (
     "variables",
     "mcp_accesses",
     "mcp_servers",
+    "mcp_installation",
     "messages",
     "sessions",
     "uploads",

@@ -7,6 +7,7 @@ from litestar.types import ControllerRouterHandler
 
 from api.front_end import FrontEndController
 from api.mcp.doors import McpController, McpProjectController
+from api.mcp.install import McpInstallController
 from api.mcp.projects import McpSettingsController
 from api.openai.completions import CompletionController
 from api.openai.models import ModelController
@@ -42,7 +43,12 @@ from api.v1.webhooks import WebhookAccessController, WebhookController
 from api.v2.files import UserFileController
 from api.v2.mcp_servers import McpServerController
 
-MCP = (McpController, McpProjectController, McpSettingsController)
+MCP = (
+    McpController,
+    McpProjectController,
+    McpSettingsController,
+    McpInstallController,
+)
 
 V1 = (
     LoginController,

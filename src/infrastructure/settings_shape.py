@@ -275,6 +275,13 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
             "models.internal,10.0.0.7",
         ),
     ] = ()
+    mcp_install: Annotated[
+        bool,
+        says(
+            "Let people at the server's own machine have it write into the "
+            "configuration files of their MCP clients."
+        ),
+    ] = False
     mcp_commands: Annotated[
         tuple[str, ...],
         says(

@@ -5,6 +5,7 @@ import base64
 from typing import Any
 from uuid import uuid4
 
+import httpx
 import httpx2
 import pytest
 from mcp import Client, MCPError
@@ -14,9 +15,15 @@ from mcp_types import (
     PaginatedRequestParams,
     TextResourceContents,
 )
+from msgspec.structs import replace
 
 from api.composition import Application
-from tests.api.conftest import Person
+from api.mcp.talks import Talks
+from application.resources import Resources
+from application.tools import Tools
+from projections.files.views import FileViews
+from projections.flows.views import FlowViews
+from tests.api.conftest import Person, serving
 from tests.api.mcp_clients import (
     Talk,
     bearing,
@@ -254,3 +261,43 @@ async def test_no_stream_is_left_behind(
     async with asyncio.timeout(5):
         while application.talks.going_on:
             await asyncio.sleep(0.01)
+
+
+async def test_streams_end_when_the_server_leaves(
+    application: Application, ada: Person
+) -> None:
+    talks = Talks(tools_of(application), resources_of(application), largest=2**20)
+    same = replace(application, talks=talks)
+    async with (
+        talks.held(),
+        serving(same) as address,
+        httpx.AsyncClient(base_url=address, headers=ada.headers, timeout=30) as client,
+    ):
+        async with client.stream("GET", "/api/v1/mcp/sse") as stream:
+            lines = stream.aiter_lines()
+            assert await anext(lines) == "event: endpoint"
+            talks.leave()
+            async with asyncio.timeout(5):
+                assert [line async for line in lines if line.startswith("event")] == []
+        refused = await client.get("/api/v1/mcp/sse")
+
+    assert refused.status_code == 503
+    assert refused.headers["retry-after"]
+
+
+def tools_of(application: Application) -> Tools:
+    return Tools(
+        exposed=FlowViews(application.world.database.engine),
+        flows=application.flows_to_run,
+        runs=application.runs,
+        contents=application.world.contents,
+        hub=application.hub,
+    )
+
+
+def resources_of(application: Application) -> Resources:
+    return Resources(
+        exposed=FlowViews(application.world.database.engine),
+        listed=FileViews(application.world.database.engine),
+        files=application.world.files,
+    )

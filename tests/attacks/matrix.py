@@ -118,6 +118,8 @@ superusers alone may ask, about anybody.
 BODIES: Final[dict[str, Callable[[str], Any]]] = {
     "PATCH /api/v1/variables/{}": lambda one: {"id": one, "value": "y"},
     "PATCH /api/v1/flows/{}": lambda _: {"name": "taken over"},
+    "POST /api/v1/mcp/project/{}/install": lambda _: {"client": "cursor"},
+    "POST /api/mcp/project/{}/install": lambda _: {"client": "cursor"},
     "PATCH /api/v1/mcp/project/{}": lambda _: {"settings": [], "auth_settings": None},
     "PATCH /api/mcp/project/{}": lambda _: {"settings": [], "auth_settings": None},
     "PATCH /api/v1/projects/{}": lambda _: {"name": "taken over"},

@@ -7,7 +7,6 @@ from collections.abc import AsyncGenerator
 from contextlib import asynccontextmanager
 from typing import Any, Final, cast, override
 
-import anyio
 import msgspec
 from litestar import Response
 from litestar.response.base import ASGIResponse
@@ -63,7 +62,8 @@ class Talks:
         )
         self._transports: dict[str, SseServerTransport] = {}
         self._listening: Counter[str] = Counter()
-        self._open: dict[anyio.CancelScope, str] = {}
+        self._open: dict[object, str] = {}
+        self._leaving = asyncio.Event()
         self._stop = asyncio.Event()
 
     @property
@@ -81,10 +81,13 @@ class Talks:
         try:
             yield self
         finally:
-            for stream in list(self._open):
-                stream.cancel()
+            self.leave()
             self._stop.set()
             await holding
+
+    def leave(self) -> None:
+        """End the streams that are open, and open none; requests are still answered."""
+        self._leaving.set()
 
     async def _hold(self, started: asyncio.Future[None]) -> None:
         async with self._streamable.run():
@@ -95,7 +98,7 @@ class Talks:
         """Open a stream, whose client is told to post to *endpoint*."""
         owner = str(person(desk.actor))
         of_one = sum(1 for one in self._open.values() if one == owner)
-        if self._stop.is_set() or len(self._open) >= MOST:
+        if self._leaving.is_set() or len(self._open) >= MOST:
             raise Refusal(503, "There are too many MCP streams", RETRY_SOON)
         if of_one >= MOST_OF_ONE:
             said = f"You have {MOST_OF_ONE} MCP streams open; close one of them"
@@ -108,20 +111,41 @@ class Talks:
                     endpoint, max_request_body_size=self._largest
                 )
             self._listening[endpoint] += 1
-            with anyio.CancelScope() as stream:
-                self._open[stream] = owner
-                try:
-                    async with transport.connect_sse(
-                        _known(scope, desk), receive, send
-                    ) as (heard, said):
-                        options = self._server.create_initialization_options()
-                        await self._server.run(heard, said, options)
-                finally:
-                    self._leave(stream, endpoint)
+            stream = object()
+            self._open[stream] = owner
+            try:
+                async with transport.connect_sse(
+                    _known(scope, desk), self._until_leaving(receive), send
+                ) as (heard, said):
+                    options = self._server.create_initialization_options()
+                    await self._server.run(heard, said, options)
+            finally:
+                self._forget(stream, endpoint)
+            if self._leaving.is_set():
+                await send({"type": "http.response.body", "body": b""})
 
         return Handed(app)
 
-    def _leave(self, stream: anyio.CancelScope, endpoint: str) -> None:
+    def _until_leaving(self, receive: Receive) -> Receive:
+        """Return how messages are received: once we leave, as if they had hung up."""
+
+        async def receive_or_leave() -> Message:
+            coming = asyncio.ensure_future(receive())
+            leaving = asyncio.ensure_future(self._leaving.wait())
+            try:
+                await asyncio.wait(
+                    {coming, leaving}, return_when=asyncio.FIRST_COMPLETED
+                )
+                if coming.done():
+                    return coming.result()
+            finally:
+                coming.cancel()
+                leaving.cancel()
+            return {"type": "http.disconnect"}
+
+        return receive_or_leave
+
+    def _forget(self, stream: object, endpoint: str) -> None:
         del self._open[stream]
         self._listening[endpoint] -= 1
         if not self._listening[endpoint]:

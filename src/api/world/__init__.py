@@ -19,6 +19,7 @@ from application.files import Files
 from application.flows import Flows, from_file
 from application.keys import Keys
 from application.mcp_access import McpAccesses
+from application.mcp_install import McpInstallation
 from application.mcp_servers import McpServers
 from application.messages import Messages
 from application.permissions import Permissions
@@ -87,6 +88,7 @@ class World(msgspec.Struct, frozen=True, kw_only=True):
     documents: Documents
     mcp_accesses: McpAccesses
     mcp_servers: McpServers
+    mcp_installation: McpInstallation
     messages: Messages
     served: Served
     files: Files
@@ -146,6 +148,6 @@ def wired(means: Means) -> World:
         **drawing._asdict(),
         **people._asdict(),
         **join_outside(means, ports, drawing)._asdict(),
-        **join_mcp(means, ports, people.standings)._asdict(),
+        **join_mcp(means, ports, people)._asdict(),
         **join_past(means, keeping)._asdict(),
     )
