@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import AsyncIterator, Callable, Sequence
+from contextlib import asynccontextmanager
 from datetime import UTC, datetime, timedelta
 from functools import partial
 from typing import Any, NamedTuple, get_args
@@ -48,14 +49,29 @@ class Building(NamedTuple):
         return [door for door in self.doors if not door.open_to_all]
 
 
+@pytest.fixture(scope="session")
+async def building(application: Application) -> AsyncIterator[Building]:
+    """The application where it lets nobody in unasked."""
+    async with built_with(application, auto_login=False) as building:
+        yield building
+
+
 @pytest.fixture(scope="session", params=["auto_login off", "auto_login on"])
-async def building(
+async def either(
     application: Application, request: pytest.FixtureRequest
 ) -> AsyncIterator[Building]:
-    """The same application, where it lets in people at this machine and where not."""
-    settings = replace(
-        application.world.settings, auto_login=request.param.endswith("on")
-    )
+    """The same where it lets in people at this machine, too."""
+    auto_login = request.param.endswith("on")
+    async with built_with(application, auto_login=auto_login) as building:
+        yield building
+
+
+@asynccontextmanager
+async def built_with(
+    application: Application, *, auto_login: bool
+) -> AsyncIterator[Building]:
+    """Serve the application so, and look for its doors."""
+    settings = replace(application.world.settings, auto_login=auto_login)
     same = replace(application, world=replace(application.world, settings=settings))
     app = create_app(same)
     found = doors(app, described(app))
@@ -118,9 +134,10 @@ async def stranger(building: Building) -> AsyncIterator[httpx.AsyncClient]:
 
 
 async def test_a10_without_a_credential_no_door_opens(
-    building: Building, stranger: httpx.AsyncClient
+    either: Building,
 ) -> None:
-    assert not await closed_to(building, stranger)
+    async with httpx.AsyncClient(base_url=either.address, timeout=PATIENCE) as nobody:
+        assert not await closed_to(either, nobody)
 
 
 @pytest.mark.parametrize(
@@ -224,33 +241,33 @@ async def test_a10_a_removed_user_finds_every_door_closed(
 
 
 @pytest.fixture(scope="session")
-async def thief(building: Building, join: Join) -> AsyncIterator[Person]:
-    """Somebody with an account and no belongings, at the building's address."""
+async def thief(either: Building, join: Join) -> AsyncIterator[Person]:
+    """Somebody with an account and no belongings, at that address."""
     joined = await join("thief")
-    person = await signed_in(building.address, joined.username)
+    person = await signed_in(either.address, joined.username)
     yield person
     await person.aclose()
 
 
 async def test_a20_what_is_for_superusers_is_closed_to_people(
-    building: Building, thief: Person
+    either: Building, thief: Person
 ) -> None:
     async def call(door: Door) -> httpx.Response:
         path = door.to(*(str(uuid4()) for _ in door.names))
         return await thief.request(door.method, path, json={})
 
-    asked = [d for d in building.doors if d.for_superusers or d.name in ONLY_SUPERUSERS]
+    asked = [d for d in either.doors if d.for_superusers or d.name in ONLY_SUPERUSERS]
 
     assert len(asked) > 10
-    assert not await tried(building, asked, call, lambda _: {403})
+    assert not await tried(either, asked, call, lambda _: {403})
 
 
 async def test_a10_what_is_anothers_does_not_exist(
-    building: Building, hers: Belongings, thief: Person
+    either: Building, hers: Belongings, thief: Person
 ) -> None:
     asked = [
         door
-        for door in building.closed()
+        for door in either.closed()
         if any(name in BELONGINGS for name in door.names) and door.name not in UNASKED
     ]
     told: dict[str, list[str]] = {}
@@ -271,7 +288,7 @@ async def test_a10_what_is_anothers_does_not_exist(
         return {403 if door.for_superusers else OTHERWISE.get(door.name, (404,))[0]}
 
     for ids in (foreign, unknown):
-        wrong = await tried(building, asked, partial(call, ids=ids), expected)
+        wrong = await tried(either, asked, partial(call, ids=ids), expected)
         assert not wrong, f"{HELP}\n{wrong}"
     differ = {name: said for name, said in told.items() if len(set(said)) > 1}
     assert not differ, f"these tell a foreign thing from none: {differ}"
@@ -295,10 +312,10 @@ def _without_ids(answer: httpx.Response) -> str:
 
 
 async def test_a10_a_question_about_anothers_thing_finds_nothing(
-    building: Building, hers: Belongings, thief: Person
+    either: Building, hers: Belongings, thief: Person
 ) -> None:
     wrong = []
-    for door in building.closed():
+    for door in either.closed():
         for name in door.asked:
             kind = BELONGINGS.get(name)
             if kind is None or door.names or door.method != "get":
@@ -314,11 +331,11 @@ async def test_a10_a_question_about_anothers_thing_finds_nothing(
     assert not wrong
 
 
-async def test_a10_without_a_credential_no_socket_opens(building: Building) -> None:
+async def test_a10_without_a_credential_no_socket_opens(either: Building) -> None:
     opened = {
         path
-        for path in sockets(building.app)
-        if not await _refused(building.app, path.replace("{}", str(uuid4())))
+        for path in sockets(either.app)
+        if not await _refused(either.app, path.replace("{}", str(uuid4())))
     }
 
     assert not opened
