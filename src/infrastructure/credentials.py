@@ -11,7 +11,7 @@ from datetime import UTC, datetime, timedelta
 from functools import cached_property
 from hashlib import sha256
 from typing import Any, Protocol, override
-from uuid import UUID, uuid4
+from uuid import UUID, uuid4, uuid5
 
 import bcrypt
 import msgspec
@@ -25,6 +25,7 @@ logger = logging.getLogger(__name__)
 
 _ROUNDS = 12
 _LIFETIME = timedelta(days=7)
+_LEEWAY = timedelta(seconds=10)
 _COUNTED_EVERY = 1.0  # seconds between writes of how often keys were used
 
 
@@ -95,7 +96,12 @@ class PasswordHashing:
 
 
 class Sessions(Protocol):
-    """Who is signed in. Each refresh token is good once; using it again ends all."""
+    """
+    Who is signed in. Each refresh token is good once; using it again ends all.
+
+    But for a moment after an exchange the same one leads to the same next one: a page
+    that is left before the answer arrives never learns of it, and asks again.
+    """
 
     async def open(self, user: UUID) -> Session:
         """Sign *user* in."""
@@ -105,8 +111,9 @@ class Sessions(Protocol):
         """
         Return the id of the next refresh token, in exchange for *jti*.
 
-        Raise `ReusedTokenError` if that was exchanged before, and end the session;
-        raise `SessionEndedError` if it has ended.
+        Raise `ReusedTokenError` if that was exchanged longer ago than the leeway or
+        its successor was, too, and end the session; raise `SessionEndedError` if it
+        has ended.
         """
         ...
 
@@ -123,6 +130,15 @@ class Sessions(Protocol):
         ...
 
 
+def _after(session_id: UUID, jti: UUID) -> UUID:
+    """
+    Return the id of the token that follows *jti* in a session.
+
+    It need not be a secret: nobody else can sign a token that bears it.
+    """
+    return uuid5(session_id, jti.hex)
+
+
 class PostgresSessions(Sessions):
     """Sessions in ``es.sessions``, by the database's clock."""
 
@@ -136,6 +152,11 @@ class PostgresSessions(Sessions):
         SET refresh_jti = %(next)s, expires_at = clock_timestamp() + %(lifetime)s
         WHERE id = %(id)s AND refresh_jti = %(jti)s
           AND revoked_at IS NULL AND expires_at > clock_timestamp()
+    """
+    _JUST_ROTATED = """
+        SELECT FROM es.sessions
+        WHERE id = %(id)s AND refresh_jti = %(next)s AND revoked_at IS NULL
+          AND expires_at - %(lifetime)s > clock_timestamp() - %(leeway)s
     """
     _ALIVE = """
         SELECT id FROM es.sessions
@@ -154,9 +175,16 @@ class PostgresSessions(Sessions):
         WHERE expires_at < clock_timestamp() - interval '30 days'
     """
 
-    def __init__(self, database: Database, *, lifetime: timedelta = _LIFETIME) -> None:
+    def __init__(
+        self,
+        database: Database,
+        *,
+        lifetime: timedelta = _LIFETIME,
+        leeway: timedelta = _LEEWAY,
+    ) -> None:
         self._database = database
         self._lifetime = lifetime
+        self._leeway = leeway
         self._gathered = Gathered(self._living)
 
     @override
@@ -171,9 +199,12 @@ class PostgresSessions(Sessions):
 
     @override
     async def rotate(self, session_id: UUID, jti: UUID) -> UUID:
-        following = uuid4()
+        following = _after(session_id, jti)
         words = {"id": session_id, "jti": jti, "next": following}
-        if await self._changed(self._ROTATE, words | {"lifetime": self._lifetime}):
+        words |= {"lifetime": self._lifetime, "leeway": self._leeway}
+        if await self._changed(self._ROTATE, words):
+            return following
+        if await self._changed(self._JUST_ROTATED, words):
             return following
         if await self._changed(self._REVOKE, {"id": session_id}):
             raise ReusedTokenError
@@ -204,8 +235,11 @@ class PostgresSessions(Sessions):
 class MemorySessions(Sessions):
     """Sessions that end with the process."""
 
-    def __init__(self, *, lifetime: timedelta = _LIFETIME) -> None:
+    def __init__(
+        self, *, lifetime: timedelta = _LIFETIME, leeway: timedelta = _LEEWAY
+    ) -> None:
         self._lifetime = lifetime
+        self._leeway = leeway
         self._rows: dict[UUID, Session] = {}
 
     @override
@@ -218,14 +252,17 @@ class MemorySessions(Sessions):
     async def rotate(self, session_id: UUID, jti: UUID) -> UUID:
         if not await self.alive(session_id):
             raise SessionEndedError
-        session = self._rows[session_id]
-        if session.refresh_jti != jti:
-            del self._rows[session_id]
-            raise ReusedTokenError
-        self._rows[session_id] = Session(
-            session_id, session.user, uuid4(), _now() + self._lifetime
-        )
-        return self._rows[session_id].refresh_jti
+        session, following = self._rows[session_id], _after(session_id, jti)
+        if session.refresh_jti == jti:
+            self._rows[session_id] = Session(
+                session_id, session.user, following, _now() + self._lifetime
+            )
+            return following
+        rotated = session.expires_at - self._lifetime
+        if session.refresh_jti == following and rotated > _now() - self._leeway:
+            return following
+        del self._rows[session_id]
+        raise ReusedTokenError
 
     @override
     async def alive(self, session_id: UUID) -> bool:

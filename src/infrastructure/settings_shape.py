@@ -195,6 +195,14 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     refresh_token_expire_seconds: Annotated[
         Seconds, says("How long a session lasts that is not used.")
     ] = 7 * 24 * 3600
+    refresh_leeway_seconds: Annotated[
+        Annotated[int, Meta(ge=0, le=300)],
+        says(
+            "How long the same refresh token still leads to the one that followed it, "
+            "for pages that are left before the answer arrives; 0 for never.",
+            10,
+        ),
+    ] = 10
     cookie_domain: Annotated[
         str | None, says("Domain of the cookies.", "flows.example.org")
     ] = None

@@ -253,7 +253,9 @@ async def test_a39_a_tweak_leads_nowhere_else_either(
         ]
 
         assert elsewhere.calls == []
-    assert answers[0].status_code == 200, answers[0].text
+    assert {answer.status_code for answer in answers} <= {200, 400, 500}
+    for answer in answers:
+        tells_nothing(answer.text)
 
 
 async def test_a22_the_servers_own_environment_is_not_for_flows(

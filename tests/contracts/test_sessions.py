@@ -23,11 +23,15 @@ ANNA, BERT = uuid4(), uuid4()
 
 
 def sessions_of(
-    request: pytest.FixtureRequest, *, lifetime: timedelta = timedelta(days=7)
+    request: pytest.FixtureRequest,
+    *,
+    lifetime: timedelta = timedelta(days=7),
+    leeway: timedelta = timedelta(),
 ) -> Sessions:
     if request.param == "memory":
-        return MemorySessions(lifetime=lifetime)
-    return PostgresSessions(request.getfixturevalue("database"), lifetime=lifetime)
+        return MemorySessions(lifetime=lifetime, leeway=leeway)
+    database = request.getfixturevalue("database")
+    return PostgresSessions(database, lifetime=lifetime, leeway=leeway)
 
 
 BOTH = ["memory", pytest.param("postgres", marks=pytest.mark.server)]
@@ -36,6 +40,11 @@ BOTH = ["memory", pytest.param("postgres", marks=pytest.mark.server)]
 @pytest.fixture(params=BOTH)
 def sessions(request: pytest.FixtureRequest) -> Sessions:
     return sessions_of(request)
+
+
+@pytest.fixture(params=BOTH)
+def lenient_sessions(request: pytest.FixtureRequest) -> Sessions:
+    return sessions_of(request, leeway=timedelta(minutes=5))
 
 
 @pytest.fixture(params=BOTH)
@@ -82,6 +91,35 @@ async def test_of_two_exchanges_at_once_one_wins(sessions: Sessions) -> None:
     )
 
     assert sum(isinstance(result, ReusedTokenError) for result in results) == 1
+
+
+async def test_who_never_heard_the_answer_may_ask_again_for_a_moment(
+    lenient_sessions: Sessions,
+) -> None:
+    sessions = lenient_sessions
+    session = await sessions.open(ANNA)
+
+    answers = await asyncio.gather(
+        *(sessions.rotate(session.id, session.refresh_jti) for _ in range(3))
+    )
+    third = await sessions.rotate(session.id, answers[0])
+
+    assert len(set(answers)) == 1
+    assert third not in {session.refresh_jti, *answers}
+    with pytest.raises(ReusedTokenError):  # its successor was exchanged, too
+        await sessions.rotate(session.id, session.refresh_jti)
+    assert not await sessions.alive(session.id)
+
+
+async def test_a_revoked_session_is_not_renewed_by_the_token_before(
+    lenient_sessions: Sessions,
+) -> None:
+    session = await lenient_sessions.open(ANNA)
+    await lenient_sessions.rotate(session.id, session.refresh_jti)
+    await lenient_sessions.revoke(session.id)
+
+    with pytest.raises(SessionEndedError):
+        await lenient_sessions.rotate(session.id, session.refresh_jti)
 
 
 async def test_a_revoked_session_is_over(sessions: Sessions) -> None:

@@ -106,7 +106,8 @@ def _superusers(claims: Claims, database: Database, accounts: Standings) -> Supe
 
 def _opened(database: Database, settings: Settings) -> KeptSessions:
     lifetime = timedelta(seconds=settings.refresh_token_expire_seconds)
-    return KeptSessions(PostgresSessions(database, lifetime=lifetime))
+    leeway = timedelta(seconds=settings.refresh_leeway_seconds)
+    return KeptSessions(PostgresSessions(database, lifetime=lifetime, leeway=leeway))
 
 
 def _environment(settings: Settings, vault: Vault) -> Environment:
