@@ -171,7 +171,7 @@ async def test_a_socket_closes_once_its_token_has_expired(
         habits(application, look=0.05),
         talking(address, f"{CHAT}?token={token}") as talk,
     ):
-        assert await talk.closed() == (1008, "Token has expired")
+        assert (await talk.closed())[0] == 1008
 
 
 async def test_a_revoked_credential_starts_nothing_even_before_it_is_looked_at(
