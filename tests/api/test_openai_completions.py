@@ -167,7 +167,7 @@ async def test_what_a_flow_cannot_do_is_refused_by_its_name(
     assert len(models.calls) == 1
 
 
-async def test_attack_a11_a_foreign_flow_is_no_model(
+async def test_attack_a51_a_foreign_flow_is_no_model(
     ada: Person, bob: Person, application: Application, models: FakeModels
 ) -> None:
     flow, name = await drawn_by(ada, talkative(application), endpoint=True)

@@ -167,7 +167,7 @@ async def test_a_response_in_the_background_is_waited_for_or_stopped(
     assert stopped.status == "cancelled"
 
 
-async def test_attack_a12_a_foreign_response_is_not_there(
+async def test_attack_a51_a_foreign_response_is_not_there(
     ada: Person, bob: Person, application: Application, models: FakeModels
 ) -> None:
     mine, _ = await drawn_by(ada, talkative(application))

@@ -15,15 +15,6 @@ JSON = "application/json"
 SUCCESS = ("200", "201", "202", "204")
 
 OPAQUE: dict[str, str] = {
-    "GET /api/v1/responses/{response_id}": "being described",
-    "GET /v1/models": "being described",
-    "GET /v1/models/{model}": "being described",
-    "GET /v1/responses/{response_id}": "being described",
-    "POST /api/v1/responses": "being described",
-    "POST /api/v1/responses/{response_id}/cancel": "being described",
-    "POST /v1/chat/completions": "being described",
-    "POST /v1/responses": "being described",
-    "POST /v1/responses/{response_id}/cancel": "being described",
     "POST /api/mcp": "JSON-RPC, which MCP describes",
     "POST /api/mcp/project/{project_id}": "JSON-RPC, which MCP describes",
     "POST /api/mcp/project/{project_id}/streamable": "JSON-RPC, which MCP describes",

@@ -8,6 +8,7 @@ from litestar import Controller, Response, post
 from litestar.params import RequestBody
 
 from api.given import Given
+from api.openai.answers import COMPLETED
 from api.openai.naming import flow_named, moment_of
 from api.openai.problems import HANDLERS_HERE, NOT_AGAIN, Unsupported, error_of, refused
 from api.openai.shapes import SESSION, CompletionRequest, StreamOptions, told_in
@@ -32,7 +33,7 @@ class CompletionController(Controller):
     guards = (no_variables_in_headers,)
     exception_handlers = HANDLERS_HERE
 
-    @post("/", status_code=200)
+    @post("/", status_code=200, responses=COMPLETED)
     async def complete(
         self,
         *,

@@ -7,6 +7,7 @@ from litestar import Controller, get
 from litestar.params import FromPath
 
 from api.given import Given
+from api.openai.answers import LISTED, NAMED
 from api.openai.naming import PREFIX
 from api.openai.problems import HANDLERS_HERE
 from api.problems import Refusal
@@ -22,7 +23,7 @@ class ModelController(Controller):
     tags = ("OpenAI",)
     exception_handlers = HANDLERS_HERE
 
-    @get("/")
+    @get("/", responses=LISTED)
     async def many(
         self, actor: Given[Actor], flow_views: Given[FlowViews]
     ) -> dict[str, Any]:
@@ -30,7 +31,7 @@ class ModelController(Controller):
         found = await flow_views.headers(person(actor), components_only=False)
         return {"object": "list", "data": [_model(flow) for flow in found]}
 
-    @get("/{model:str}")
+    @get("/{model:str}", responses=NAMED)
     async def one(
         self, model: FromPath[str], actor: Given[Actor], flow_views: Given[FlowViews]
     ) -> dict[str, Any]:

@@ -9,6 +9,7 @@ from litestar import Controller, Response, get, post
 from litestar.params import FromPath, RequestBody
 
 from api.given import Given
+from api.openai.answers import RESPONDED
 from api.openai.naming import flow_named
 from api.openai.problems import HANDLERS_HERE, NOT_AGAIN, Unsupported, refused
 from api.openai.response_shapes import (
@@ -50,7 +51,7 @@ class ResponseController(Controller):
     like_langbuilder: ClassVar[bool] = False
     """Whether a refusal is an ``error`` object with 200, and events have no names."""
 
-    @post("/", status_code=200)
+    @post("/", status_code=200, responses=RESPONDED)
     async def create(
         self,
         *,
@@ -92,7 +93,7 @@ class ResponseController(Controller):
         await answers.settle(reply.position)
         return self._answer(reply, echo)
 
-    @get("/{response_id:str}", opt=WATCH)
+    @get("/{response_id:str}", opt=WATCH, responses=RESPONDED)
     async def one(
         self,
         *,
@@ -106,7 +107,7 @@ class ResponseController(Controller):
         run = await _run(response_id, actor, runs)
         return await _standing(run, replies, contents)
 
-    @post("/{response_id:str}/cancel", status_code=200)
+    @post("/{response_id:str}/cancel", status_code=200, responses=RESPONDED)
     async def cancel(
         self,
         *,
