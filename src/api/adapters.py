@@ -13,7 +13,7 @@ from application.sessions import (
     TokenClaims,
     TokenExpiredError,
 )
-from infrastructure import credentials, tokens
+from infrastructure import sessions as signed_in, tokens
 
 
 class SignedTokens(Mint):
@@ -50,7 +50,7 @@ class SignedTokens(Mint):
 class KeptSessions(OpenedSessions):
     """Sessions where the infrastructure keeps them."""
 
-    def __init__(self, kept: credentials.Sessions) -> None:
+    def __init__(self, kept: signed_in.Sessions) -> None:
         self._kept = kept
 
     @override
@@ -61,9 +61,9 @@ class KeptSessions(OpenedSessions):
     async def rotate(self, session: UUID, jti: UUID, /) -> UUID:
         try:
             return await self._kept.rotate(session, jti)
-        except credentials.ReusedTokenError as reused:
+        except signed_in.ReusedTokenError as reused:
             raise ReusedRefreshTokenError from reused
-        except credentials.SessionEndedError as ended:
+        except signed_in.SessionEndedError as ended:
             raise BadRefreshTokenError from ended
 
     @override

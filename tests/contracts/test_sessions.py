@@ -8,16 +8,18 @@ import pytest
 
 from infrastructure.credentials import (
     ApiKeyUses,
-    MemorySessions,
     PasswordHashing,
-    PostgresSessions,
-    ReusedTokenError,
-    SessionEndedError,
-    Sessions,
     SignInLinks,
 )
 from infrastructure.keyring import Keyring
 from infrastructure.postgres import Database
+from infrastructure.sessions import (
+    MemorySessions,
+    PostgresSessions,
+    ReusedTokenError,
+    SessionEndedError,
+    Sessions,
+)
 
 ANNA, BERT = uuid4(), uuid4()
 

@@ -22,13 +22,13 @@ from application.variables import Variables
 from infrastructure.credentials import (
     ApiKeyUses,
     PasswordHashing,
-    PostgresSessions,
     SignInLinks,
 )
 from infrastructure.event_store.heads import PostgresHeads
 from infrastructure.event_store.remains import PostgresEstate
 from infrastructure.keyring import Keyring
 from infrastructure.postgres import Database
+from infrastructure.sessions import PostgresSessions
 from infrastructure.settings import Settings
 from infrastructure.tokens import Tokens
 from projections.upkeep import Upkeep
