@@ -183,7 +183,7 @@ class StoreController(Controller):
         shared = await shopping.share(actor, data.shared(), component=component_id)
         return CreateComponentResponse(shared)
 
-    @get("/users/likes")
+    @get("/users/likes", opt={"refuses": (404,)})
     async def likes(
         self, *, actor: Given[Actor], shopping: Given[Shopping]
     ) -> list[Likes]:
