@@ -67,7 +67,7 @@ def _log(settings: Settings) -> None:
     for handler in logging.getLogger().handlers:
         handler.addFilter(RequestIds())
     if settings.log_level != "debug":
-        for talkative in ("alembic", "httpx", "httpx2", "mcp", "uvicorn"):
+        for talkative in ("alembic", "httpx2", "mcp", "uvicorn"):
             logging.getLogger(talkative).setLevel(logging.WARNING)
     keep_quiet()
     for name in unknown():

@@ -79,7 +79,7 @@ AWAY = (
 
 def keep_quiet() -> None:
     """Keep out of the log what would tell of tokens in addresses, keys in headers."""
-    for talkative in ("uvicorn.error", "websockets"):
+    for talkative in ("uvicorn.error", "websockets", "httpx", "httpcore"):
         logging.getLogger(talkative).setLevel(logging.WARNING)
 
 

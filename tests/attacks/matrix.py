@@ -27,6 +27,7 @@ OPEN: Final = {
     "GET /api/v1/version": "the front end asks it before anybody has signed in",
     "GET /api/v1/config": "the front end asks it before anybody has signed in",
     "GET /api/v1/store/check": "the front end asks it before anybody has signed in",
+    "GET /api/v1/store/tags": "the front end asks it before anybody has signed in",
     "GET /api/v1/files/profile_pictures/list": "our own pictures, nobody's files",
     "GET /api/v1/files/profile_pictures/{}/{}": "our own pictures, nobody's files",
     "GET /api/v1/flows/basic_examples": "our own examples, nobody's flows",

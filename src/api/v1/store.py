@@ -106,7 +106,7 @@ class StoreController(Controller):
         """Say whether one has a key of the store, and whether it is good."""
         return await shopping.key_state(actor)
 
-    @get("/tags")
+    @get("/tags", opt=PUBLIC)
     async def tags_of_components(self, *, shopping: Given[Shopping]) -> list[StoreTag]:
         """List the store's tags."""
         return await shopping.tags()
