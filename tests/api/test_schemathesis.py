@@ -28,7 +28,7 @@ from tests.attacks.matrix import BELONGINGS
 
 pytestmark = [pytest.mark.server, pytest.mark.slow, pytest.mark.timeout(180)]
 
-EXAMPLES = 3
+EXAMPLES = 2
 SECONDS = 20.0
 """How long one answer may take, from the first byte to the last."""
 
