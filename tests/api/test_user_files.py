@@ -8,6 +8,7 @@ from uuid import uuid4
 
 import pytest
 
+from api.composition import Application
 from tests.api.conftest import Join, Person
 
 type Told = dict[str, Any]
@@ -214,3 +215,24 @@ async def test_an_upload_without_a_file_is_refused(eve: Person) -> None:
 
     assert answer.status_code == 400
     assert answer.json() == {"detail": "No file provided"}
+
+
+async def test_a_full_or_lost_disk_is_503_and_stores_nothing(
+    eve: Person, application: Application
+) -> None:
+    arriving = application.world.settings.data_path / "blobs" / "arriving"
+    before = await application.world.store.head()
+    aside = arriving.rename(arriving.with_name("aside"))
+    arriving.write_text("no directory")
+    try:
+        answer = await eve.post("/api/v2/files", files={"file": ("a.txt", b"a")})
+    finally:
+        arriving.unlink()
+        aside.rename(arriving)
+
+    assert answer.status_code == 503, answer.text
+    assert "Retry-After" in answer.headers
+    assert set(answer.json()) == {"detail"}
+    assert await application.world.store.head() == before
+    assert (await eve.get("/api/v2/files")).json() == []
+    assert (await uploaded(eve, "a.txt"))["name"] == "a"

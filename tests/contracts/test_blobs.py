@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from application.ports import Blobs, ContentMissingError
+from application.ports import Blobs, BlobsAwayError, ContentMissingError
 from infrastructure.blobs.local import LocalBlobs
 from infrastructure.blobs.s3 import BucketError, S3Blobs
 from tests.servers import S3Server
@@ -84,7 +84,7 @@ async def test_a_file_is_whole_or_absent(
 
     with monkeypatch.context() as patch:
         patch.setattr(os, "fsync", disk_full)
-        with pytest.raises(OSError, match="No space"):
+        with pytest.raises(BlobsAwayError):
             await blobs.put(b"abc")
 
     assert [path for path in tmp_path.rglob("*") if path.is_file()] == []
@@ -215,4 +215,30 @@ async def test_an_upload_that_a_killed_server_left_is_swept(s3: S3Server) -> Non
     await blobs.sweep(left)
 
     assert await blobs.left_over(before=soon) == {}
+    blobs.close()
+
+
+async def _bytes() -> AsyncIterator[bytes]:
+    yield b"some"
+
+
+async def test_a_disk_that_is_gone_is_away(tmp_path: Path) -> None:
+    blobs = LocalBlobs(tmp_path / "blobs")
+    (tmp_path / "blobs" / "arriving").rmdir()
+    (tmp_path / "blobs" / "arriving").write_text("no directory")
+
+    with pytest.raises(BlobsAwayError):
+        await blobs.put(b"some")
+    with pytest.raises(BlobsAwayError):
+        await blobs.receive(_bytes())
+
+
+@pytest.mark.slow
+async def test_a_server_that_is_gone_is_away() -> None:
+    blobs = S3Blobs(
+        "b", endpoint_url="http://127.0.0.1:9", access_key="a", secret_key="s"
+    )
+
+    with pytest.raises(BlobsAwayError):
+        await blobs.put(b"some")
     blobs.close()

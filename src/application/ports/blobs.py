@@ -21,7 +21,11 @@ class Arrival(msgspec.Struct, frozen=True):
 
 
 class Blobs(Protocol):
-    """Bytes by their SHA-256, written once."""
+    """
+    Bytes by their SHA-256, written once.
+
+    Every method may raise `BlobsAwayError`: a disk that is full, a server that is gone.
+    """
 
     async def put(self, data: bytes) -> str:
         """Store *data*, durable on return; return its hex digest, the address."""

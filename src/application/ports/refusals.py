@@ -45,3 +45,7 @@ class UnstorableError(DomainError):
 
 class StoreFullError(StoreBusyError):
     """The database has no room left; nothing was stored."""
+
+
+class BlobsAwayError(StoreBusyError):
+    """Files can be neither stored nor read at the moment; try again in a moment."""

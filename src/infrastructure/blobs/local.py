@@ -3,14 +3,20 @@
 import asyncio
 import os
 import tempfile
-from collections.abc import AsyncGenerator, AsyncIterator, Callable, Collection
-from contextlib import suppress
+from collections.abc import (
+    AsyncGenerator,
+    AsyncIterator,
+    Callable,
+    Collection,
+    Iterator,
+)
+from contextlib import contextmanager, suppress
 from datetime import datetime
 from hashlib import sha256
 from pathlib import Path
 from typing import BinaryIO, Final, override
 
-from application.ports import Arrival, Blobs, ContentMissingError
+from application.ports import Arrival, Blobs, BlobsAwayError, ContentMissingError
 from infrastructure.blobs.address import address_of, checked
 from infrastructure.data_directory import make_directory, sync_directory
 
@@ -28,7 +34,8 @@ class LocalBlobs(Blobs):
 
     @override
     async def put(self, data: bytes) -> str:
-        return await asyncio.to_thread(self._put, data)
+        with _there():
+            return await asyncio.to_thread(self._put, data)
 
     @override
     async def get(self, address: str) -> bytes:
@@ -46,14 +53,17 @@ class LocalBlobs(Blobs):
     @override
     async def receive(self, data: AsyncIterator[bytes]) -> Arrival:
         digest, size = sha256(), 0
-        descriptor, name = tempfile.mkstemp(dir=self._arriving)
+        with _there():
+            descriptor, name = tempfile.mkstemp(dir=self._arriving)
         path = Path(name)
         try:
             with os.fdopen(descriptor, "wb") as file:
                 async for piece in data:
-                    await asyncio.to_thread(_write, file, piece, digest.update)
+                    with _there():
+                        await asyncio.to_thread(_write, file, piece, digest.update)
                     size += len(piece)
-                await asyncio.to_thread(_settle, file)
+                with _there():
+                    await asyncio.to_thread(_settle, file)
         except BaseException:
             # At once: whoever was cancelled may not wait for a thread.
             path.unlink(missing_ok=True)  # noqa: ASYNC240
@@ -62,7 +72,8 @@ class LocalBlobs(Blobs):
 
     @override
     async def accept(self, arrival: Arrival) -> None:
-        await asyncio.to_thread(self._accept, arrival)
+        with _there():
+            await asyncio.to_thread(self._accept, arrival)
 
     @override
     async def refuse(self, arrival: Arrival) -> None:
@@ -144,6 +155,15 @@ class LocalBlobs(Blobs):
             except FileExistsError:
                 continue
             sync_directory(made.parent)
+
+
+@contextmanager
+def _there() -> Iterator[None]:
+    """Say of a disk that is full, gone or broken that it is away."""
+    try:
+        yield
+    except OSError as error:
+        raise BlobsAwayError from error
 
 
 def _write(file: BinaryIO, piece: bytes, count: Callable[[bytes], None]) -> None:

@@ -10,7 +10,7 @@ from hashlib import sha256
 from typing import TYPE_CHECKING, Any, Final, override
 from uuid import uuid4
 
-from application.ports import Arrival, Blobs, ContentMissingError
+from application.ports import Arrival, Blobs, BlobsAwayError, ContentMissingError
 from infrastructure.blobs.address import address_of, checked
 from infrastructure.settings import Settings
 from infrastructure.starting import CannotStartError
@@ -24,6 +24,7 @@ PART: Final = 8 * 1024 * 1024
 """Bytes of one part of an upload: S3 wants five megabytes or more."""
 _ARRIVING: Final = "arriving/"
 _GONE = {"404", "NoSuchKey", "NotFound"}
+_SERVER_ERROR: Final = 500
 
 
 class BucketError(CannotStartError):
@@ -64,16 +65,14 @@ class S3Blobs(Blobs):
     async def check(self) -> None:
         """Raise `BucketError` unless the bucket answers."""
         from botocore.exceptions import (  # type: ignore[import-untyped]  # noqa: PLC0415
-            BotoCoreError,
             ClientError,
         )
 
         try:
             await self._in_thread(lambda: self._client.head_bucket(Bucket=self._bucket))
-        except (BotoCoreError, ClientError) as error:
-            raise BucketError(
-                f"Cannot use the bucket {self._bucket}: {error}"
-            ) from error
+        except (BlobsAwayError, ClientError) as error:
+            why = error.__cause__ or error
+            raise BucketError(f"Cannot use the bucket {self._bucket}: {why}") from error
 
     def close(self) -> None:
         """Close the connections."""
@@ -206,7 +205,19 @@ class S3Blobs(Blobs):
             self._client.delete_object(Bucket=self._bucket, Key=key)
 
     async def _in_thread[T](self, work: "Callable[[], T]") -> T:
-        return await asyncio.get_running_loop().run_in_executor(self._threads, work)
+        """Do *work*; raise `BlobsAwayError` if there is nobody to do it."""
+        from botocore.exceptions import BotoCoreError, ClientError  # noqa: PLC0415
+
+        loop = asyncio.get_running_loop()
+        try:
+            return await loop.run_in_executor(self._threads, work)
+        except BotoCoreError as error:
+            raise BlobsAwayError from error
+        except ClientError as error:
+            status = error.response.get("ResponseMetadata", {}).get("HTTPStatusCode")
+            if status is not None and status >= _SERVER_ERROR:
+                raise BlobsAwayError from error
+            raise
 
 
 class _Upload:
