@@ -93,7 +93,7 @@ async def test_no_answer_is_one_that_the_document_does_not_know(
 
     wrong = await asyncio.to_thread(lambda: list(tried.all(mode)))
 
-    assert tried.sent > 300
+    assert tried.sent > 100 * EXAMPLES
     # It was not all refused at the door.
     assert tried.succeeded > (60 if mode is GenerationMode.POSITIVE else 0)
     assert tried.signed_out == 0
