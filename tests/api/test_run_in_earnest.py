@@ -3,9 +3,17 @@
 import asyncio
 from typing import Any
 
-from tests.api.conftest import Person
+import pytest
+
+from tests.api.conftest import Join, Person
 from tests.api.runs_server import frames
 from tests.application.lab import names
+
+
+@pytest.fixture(scope="module")
+async def ada(join: Join) -> Person:
+    """Somebody of these tests alone, for they count what her flows came to."""
+    return await join("ada")
 
 
 async def starter(person: Person, name: str) -> str:
