@@ -253,8 +253,12 @@ async def test_without_the_lock_the_same_readers_lose_events(
 ) -> None:
     """The proof that this test would notice."""
     await make_late(database, "core", share=0.1)
+    faults: list[str] = []
 
-    found = await observed(database, "core", budget=20_000, unlocked=True)
-
-    faults = check(found.told, found.log, found.readers)
-    assert any("passed over position" in fault for fault in faults), faults
+    # Whether a reader looks just then is chance, of which a few rounds leave little.
+    for _ in range(5):
+        found = await observed(database, "core", budget=20_000, unlocked=True)
+        faults += check(found.told, found.log, found.readers)
+        if any("passed over position" in fault for fault in faults):
+            return
+    pytest.fail(f"no reader lost an event; seen was {faults[:5]}")
