@@ -18,7 +18,7 @@ from api.requests import (
 from api.security import CookieRules
 from api.v1.examples import Examples
 from api.v1.system import ServerFacts
-from api.voice_exchange import Exchange
+from api.voice.exchange import Exchange
 from application.ports import Freshness
 from application.replies import Replies
 from application.visits import Visits

@@ -15,7 +15,7 @@ import pytest
 import uvicorn
 
 from api.app import create_app
-from api.cli_run import KEEP_ALIVE
+from api.cli.run import KEEP_ALIVE
 from api.composition import Application, compose
 from api.sockets import SERVED, keep_quiet
 from infrastructure.settings import load

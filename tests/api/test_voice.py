@@ -11,7 +11,7 @@ import msgspec
 import pytest
 
 from api.composition import Application
-from api.voice_talk import BREATH, breaths
+from api.voice.talk import BREATH, breaths
 from infrastructure.voice.mouths import ElevenLabs, OpenAiSpeech
 from infrastructure.voice.realtime import OpenAiRealtime
 from tests.api.conftest import Join, Person, serving
@@ -271,7 +271,7 @@ async def test_when_the_model_hangs_up_so_do_we(
 async def test_a_conversation_does_not_last_for_ever(
     studio: Studio, speaker: Person, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("api.voice_exchange.LASTS", 0.05)
+    monkeypatch.setattr("api.voice.exchange.LASTS", 0.05)
     flow = await starter(speaker, "Words in a Template")
     async with talking(
         studio.address, f"{WS}/flow_tts/{flow}", headers=bearing(speaker)

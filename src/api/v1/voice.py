@@ -7,7 +7,7 @@ from litestar.params import FromPath
 
 from api.given import Given
 from api.security import RUN
-from api.voice_exchange import Exchange
+from api.voice.exchange import Exchange
 from application.names import Name
 from application.ports import Actor
 from application.ports.voices import NamedVoice

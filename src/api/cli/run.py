@@ -17,8 +17,8 @@ import uvicorn
 import uvloop
 
 from api.app import create_app
-from api.cli_output import Complaint, console
-from api.cli_settings import chosen, data_dir_option
+from api.cli.output import Complaint, console
+from api.cli.settings import chosen, data_dir_option
 from api.composition import (
     Application,
     compose,

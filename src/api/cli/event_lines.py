@@ -9,7 +9,7 @@ import msgspec
 from rich.console import Console
 from rich.text import Text
 
-from api.cli_output import as_json, console
+from api.cli.output import as_json, console
 from application.events import EventLine, StreamState
 from domain.aggregates import context_of
 

@@ -9,8 +9,8 @@ from uuid import uuid4
 import click
 import msgspec
 
-from api.cli_output import Complaint, as_json, console, json_option, table
-from api.cli_settings import chosen, data_dir_option
+from api.cli.output import Complaint, as_json, console, json_option, table
+from api.cli.settings import chosen, data_dir_option
 from api.composition import World, open_world
 from application.ports import SYSTEM, Cause
 from infrastructure.settings import Settings

@@ -8,9 +8,9 @@ from uuid import UUID
 import click
 import msgspec
 
-from api.cli_event_lines import EventTable, print_json
-from api.cli_output import Complaint, as_json, console, json_option, table
-from api.cli_settings import chosen, data_dir_option
+from api.cli.event_lines import EventTable, print_json
+from api.cli.output import Complaint, as_json, console, json_option, table
+from api.cli.settings import chosen, data_dir_option
 from api.composition import World, open_world
 from application.events import EventLine, line_of, state_of
 from domain.run.run import Run

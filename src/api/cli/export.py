@@ -16,7 +16,7 @@ from rich.progress import (
     TimeRemainingColumn,
 )
 
-from api.cli_output import Complaint, console
+from api.cli.output import Complaint, console
 from application.events import LARGEST_PAGE, Events, line_of
 from application.ports.browsing import Wanted
 from domain.kernel import Log

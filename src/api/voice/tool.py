@@ -5,7 +5,7 @@ from typing import Any, Final
 import msgspec
 
 from api.sockets import GOING_AWAY, ClosingError, Line
-from api.voice_frames import (
+from api.voice.frames import (
     Append,
     Clear,
     Commit,
@@ -19,7 +19,7 @@ from api.voice_frames import (
     as_event,
     error_frame,
 )
-from api.voice_talk import BEGUN, HUNG_UP, Asking, Speaker
+from api.voice.talk import BEGUN, HUNG_UP, Asking, Speaker
 from application.ports.voices import Call
 from application.voices import Voices
 from domain.kernel import DomainError, Json

@@ -18,9 +18,9 @@ from rich.progress import (
     TimeElapsedColumn,
 )
 
-from api.cli_dead_letters import dead_letters
-from api.cli_output import Complaint, as_json, console, json_option, table
-from api.cli_settings import chosen, data_dir_option
+from api.cli.dead_letters import dead_letters
+from api.cli.output import Complaint, as_json, console, json_option, table
+from api.cli.settings import chosen, data_dir_option
 from api.composition import World, open_world
 from application.ports import SYSTEM, Cause, EventStore
 from domain.kernel import DomainError

@@ -9,8 +9,8 @@ from uuid import UUID, uuid4
 
 import click
 
-from api.cli_output import Complaint, as_json, console, json_option, table
-from api.cli_settings import chosen, data_dir_option
+from api.cli.output import Complaint, as_json, console, json_option, table
+from api.cli.settings import chosen, data_dir_option
 from api.composition import open_world
 from application.erasure import Erased
 from application.ports import SYSTEM, Cause

@@ -5,8 +5,8 @@ from pathlib import Path
 
 import click
 
-from api.cli_output import as_json, console, json_option
-from api.cli_settings import chosen, data_dir_option
+from api.cli.output import as_json, console, json_option
+from api.cli.settings import chosen, data_dir_option
 from api.composition import finish_migration, migrate_database
 
 

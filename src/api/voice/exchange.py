@@ -11,9 +11,9 @@ from litestar import WebSocket
 
 from api.sockets import GOING_AWAY, REFUSED, TRY_LATER, ClosingError, Line, Sockets
 from api.streams import RunStreams
-from api.voice_frames import Frame, error_frame, read_spoken, read_talked
-from api.voice_talk import TALKING, Asking, Dictation
-from api.voice_tool import FlowAsTool
+from api.voice.frames import Frame, error_frame, read_spoken, read_talked
+from api.voice.talk import TALKING, Asking, Dictation
+from api.voice.tool import FlowAsTool
 from application.execution.flows import FlowsToRun
 from application.permissions import NotFoundError
 from application.ports.voices import Call, VoiceAwayError

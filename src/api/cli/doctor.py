@@ -15,8 +15,8 @@ import msgspec
 from redis.asyncio import Redis
 from redis.exceptions import RedisError
 
-from api.cli_output import Complaint, as_json, console, json_option
-from api.cli_settings import chosen, data_dir_option
+from api.cli.output import Complaint, as_json, console, json_option
+from api.cli.settings import chosen, data_dir_option
 from api.composition import open_world
 from infrastructure.postgres import Database
 from infrastructure.settings import Settings, unknown

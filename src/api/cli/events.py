@@ -12,11 +12,11 @@ import click
 import psycopg
 from psycopg_pool import PoolTimeout
 
-from api.cli_event_lines import Clock, EventTable, print_json, print_state
-from api.cli_evidence import head, verify
-from api.cli_export import export_events
-from api.cli_output import Complaint, console, json_option
-from api.cli_settings import chosen, data_dir_option
+from api.cli.event_lines import Clock, EventTable, print_json, print_state
+from api.cli.evidence import head, verify
+from api.cli.export import export_events
+from api.cli.output import Complaint, console, json_option
+from api.cli.settings import chosen, data_dir_option
 from api.composition import World, listening, open_world
 from api.moments import moment
 from application.events import LARGEST_PAGE, EventLine, check_tag, line_of

@@ -12,7 +12,7 @@ import msgspec
 from api.chat_events import BuildEvents
 from api.sockets import GOING_AWAY, ClosingError, Line, Pace
 from api.streams import RunStreams
-from api.voice_frames import (
+from api.voice.frames import (
     Append,
     Clear,
     Commit,

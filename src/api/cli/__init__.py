@@ -7,23 +7,24 @@ from typing import Any, override
 
 import click
 
-from api.cli_output import Complaint, WrongSetting
+from api.cli.output import Complaint, WrongSetting
 from domain.kernel import DomainError
 from infrastructure.settings import SettingError
 from infrastructure.starting import CannotStartError
 
 PACKAGE = "langbuilder-eventsourced"
-COMMANDS = {
-    "run": "api.cli_run",
-    "migrate": "api.cli_migrate",
-    "events": "api.cli_events",
-    "archives": "api.cli_archives",
-    "retention": "api.cli_retention",
-    "projections": "api.cli_projections",
-    "users": "api.cli_users",
-    "keys": "api.cli_keys",
-    "doctor": "api.cli_doctor",
-}
+COMMANDS = (
+    "run",
+    "migrate",
+    "events",
+    "archives",
+    "retention",
+    "projections",
+    "users",
+    "keys",
+    "doctor",
+)
+"""Each a module beside this one, and the command in it."""
 
 
 class _Commands(click.Group):
@@ -41,7 +42,8 @@ class _Commands(click.Group):
     def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
         if cmd_name not in COMMANDS:
             return None
-        command: click.Command = getattr(import_module(COMMANDS[cmd_name]), cmd_name)
+        module = import_module(f"{__name__}.{cmd_name}")
+        command: click.Command = getattr(module, cmd_name)
         return command
 
     @override

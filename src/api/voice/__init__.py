@@ -1,0 +1,1 @@
+"""Speaking with a flow: what both voice sockets do with what is said and heard."""
