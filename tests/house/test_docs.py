@@ -26,6 +26,15 @@ def written() -> str:
     return "\n".join(p.read_text("utf-8") for p in (DOCS / "reference").glob("*.md"))
 
 
+def test_the_index_lists_every_page() -> None:
+    index = DOCS / "README.md"
+    listed = {DOCS / target for target in LINK.findall(index.read_text("utf-8"))}
+    numbered = {page for page in PAGES if page.parent.name == "decisions"}
+    wanted = {page for page in PAGES if page.is_relative_to(DOCS)} - numbered
+
+    assert wanted - {index} <= listed
+
+
 @pytest.mark.parametrize("name", sorted(reference.PAGES))
 def test_a_reference_page_is_current_or_make_docs_writes_it(name: str) -> None:
     assert (reference.REFERENCE / name).read_text("utf-8") == reference.PAGES[name]()
