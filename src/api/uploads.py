@@ -92,15 +92,16 @@ async def take_in(
     Take in the file that the form of *request* brings, as it comes.
 
     Raise *missing* if there is none, a `Refusal` where the form is broken, broken
-    off, brings a second file or one beyond *largest* bytes, and what `Uploads.take`
-    raises.
+    off, brings a second file or one beyond *largest* bytes, and what `Uploads` raises
+    where it has no room.
     """
     stream = request.stream()
     try:
-        _check_length(request, largest)
-        form = _Form(request.headers.get("content-type"), stream)
-        name = await _name_of_file(form, missing)
-        return await uploads.take(actor, name, _bytes(form), flow=flow, cause=cause)
+        with uploads.receiving(actor):
+            _check_length(request, largest)
+            form = _Form(request.headers.get("content-type"), stream)
+            name = await _name_of_file(form, missing)
+            return await uploads.take(actor, name, _bytes(form), flow=flow, cause=cause)
     except FileTooLargeError:
         await _let_pass(stream)
         megabytes = largest // (1024 * 1024)

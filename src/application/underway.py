@@ -32,6 +32,16 @@ async def keep(store: EventStore, *notes: Claim, cause: Cause) -> None:
     await store.save(cause=_aside(cause), attached=Attached(claims=notes))
 
 
+async def exchange(
+    store: EventStore, before: Claim, after: Claim, *, cause: Cause
+) -> None:
+    """Write one note in the place of another."""
+    if before == after:
+        return
+    attached = Attached(claims=(after,), released=(before,))
+    await store.save(cause=_aside(cause), attached=attached)
+
+
 async def release(store: EventStore, *notes: Claim, cause: Cause) -> None:
     """Drop *notes*, once their blobs have gone."""
     if notes:

@@ -1,6 +1,7 @@
 """Uploads: taken in as their bytes come, counted, and given a name that is free."""
 
 from collections.abc import AsyncIterator, Callable
+from contextlib import AbstractContextManager
 from datetime import UTC, datetime
 from hashlib import sha256
 from typing import Final
@@ -21,6 +22,7 @@ from application.permissions import Permissions, person
 from application.ports import (
     Actor,
     Attached,
+    BlobsAwayError,
     Cause,
     Claim,
     Claims,
@@ -33,6 +35,7 @@ from application.ports import (
 )
 from application.ports.files import FileBytes, Parcel
 from application.repeats import once
+from application.upload_room import UploadRoom
 from domain.file import names
 from domain.file.file import File
 from domain.flow.names import next_name
@@ -53,6 +56,7 @@ class Uploads:
         ownership: Ownership,
         kept: FileBytes,
         limits: FileLimits,
+        room: UploadRoom | None = None,
         new_id: Callable[[], UUID] = uuid4,
         now: Callable[[], datetime] = lambda: datetime.now(UTC),
     ) -> None:
@@ -61,9 +65,14 @@ class Uploads:
         self._permissions = Permissions(ownership)
         self._bytes = kept
         self._limits = limits
+        self.room = room or UploadRoom()
         self._new_id = new_id
         self._now = now
         self._turns: Turns[UUID] = Turns()
+
+    def receiving(self, actor: Actor) -> AbstractContextManager[None]:
+        """Keep room for one upload, from before its first byte comes."""
+        return self.room.of(person(actor))
 
     async def take(
         self,
@@ -164,9 +173,19 @@ class Uploads:
         except OutcomeUnknownError:
             raise  # it may be stored: the note tells whoever sweeps
         except DomainError:
-            await self._bytes.refuse(parcel)
-            await underway.release(self._store, coming, cause=cause)
+            await self._throw_away(parcel, coming, cause=cause)
             raise
+
+    async def _throw_away(self, parcel: Parcel, coming: Claim, *, cause: Cause) -> None:
+        try:
+            await self._bytes.refuse(parcel)
+        except BlobsAwayError:
+            # What is left of it takes nobody's room, and is swept.
+            address = parcel.arrival.address
+            going = underway.note(coming.holder, address, size=0, at=self._now())
+            await underway.exchange(self._store, coming, going, cause=cause)
+        else:
+            await underway.release(self._store, coming, cause=cause)
 
     async def _save(
         self,

@@ -59,6 +59,12 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
         Count, says("Largest JSON body accepted, in bytes; larger ones get a 413.")
     ] = 32 * MEGABYTE
     max_file_size_upload: Annotated[Count, says("Largest file, in megabytes.")] = 1024
+    max_concurrent_uploads: Annotated[
+        Count, says("Files that a server takes in at once; beyond it, 503.")
+    ] = 64
+    max_concurrent_uploads_per_user: Annotated[
+        Count, says("How many of them one user may send; beyond it, 429.")
+    ] = 16
     files_quota_mb: Annotated[
         int,
         Meta(ge=0),

@@ -1,14 +1,11 @@
 """The database stands still, is slow, full or gone; and all goes on when it is back."""
 
 import asyncio
-import os
 import shutil
 import signal
-import subprocess
 import time
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager, contextmanager
-from pathlib import Path
 
 import psutil
 import psycopg
@@ -25,7 +22,7 @@ from infrastructure.postgres import Database
 from infrastructure.postgres_cluster import ADMIN_ROLE, APP_ROLE
 from tests.contracts.event_stores import Named, because
 from tests.contracts.postgres_stores import opened
-from tests.servers import Addresses, Databases, directory_for_servers, postgres_server
+from tests.servers import Addresses, Databases, postgres_server, small_disk
 
 pytestmark = [pytest.mark.chaos, pytest.mark.server, pytest.mark.timeout(120)]
 
@@ -189,22 +186,6 @@ async def test_a_slow_database_is_busy(
         assert people.longest < BOUND
         await owner.execute("DROP FUNCTION es.be_slow CASCADE")
     await people.check()
-
-
-@contextmanager
-def small_disk(megabytes: int) -> Iterator[Path]:
-    """Mount a disk of so little room, where we may."""
-    if os.geteuid() != 0:
-        pytest.skip("only root can mount a small disk")
-    with directory_for_servers() as path:
-        options = f"size={megabytes}m"
-        mount = ["mount", "-t", "tmpfs", "-o", options, "small", str(path)]
-        if subprocess.run(mount, capture_output=True, check=False).returncode:
-            pytest.skip("even root cannot mount a disk here")
-        try:
-            yield path
-        finally:
-            subprocess.run(["umount", "-l", str(path)], check=True)
 
 
 async def test_a_full_disk_is_told_and_nothing_is_half_written(

@@ -55,12 +55,14 @@ REFUSALS: Final[dict[int, tuple[str, str, dict[str, Any]]]] = {
         {"detail": "An API key must be passed as query or header"},
     ),
     404: ("NotFound", "Not there, or somebody else's", {"detail": "Flow not found"}),
+    408: ("TooSlow", "Too little came", {"detail": "The file came too slowly"}),
     409: (
         "Conflict",
         "Contradicts what happened meanwhile",
         {"detail": "Somebody changed this in the meantime"},
     ),
     413: ("TooLarge", "More than this server takes", {"detail": "Too large"}),
+    415: ("Unwanted", "Of a kind that is not taken in", {"detail": "Not taken in"}),
     422: (
         "Unprocessable",
         "Not of the shape asked for",
@@ -82,6 +84,11 @@ REFUSALS: Final[dict[int, tuple[str, str, dict[str, Any]]]] = {
         "Unavailable",
         "The database is away or the queue full; nothing was done",
         {"detail": "The database does not answer; try again in a moment"},
+    ),
+    507: (
+        "Full",
+        "There is no room left; nothing was kept",
+        {"detail": "The server has no room left for files"},
     ),
 }
 """Each refusal: its name, when it is given, an example."""

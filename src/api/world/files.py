@@ -5,6 +5,7 @@ from typing import NamedTuple
 from api.world.means import Means, Ports
 from application.file_limits import FileLimits
 from application.files import Files
+from application.upload_room import UploadRoom
 from application.uploads import Uploads
 from infrastructure.file_bytes import PostgresFileBytes
 from infrastructure.settings import Settings
@@ -31,6 +32,10 @@ def join_files(means: Means, ports: Ports) -> Filing:
         ownership=ports.ownership,
         kept=kept,
         limits=_limits(means.settings),
+        room=UploadRoom(
+            at_once=means.settings.max_concurrent_uploads,
+            of_one_person=means.settings.max_concurrent_uploads_per_user,
+        ),
     )
     return Filing(files, uploads)
 

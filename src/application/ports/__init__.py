@@ -16,6 +16,7 @@ from application.ports.actor import (
 from application.ports.blobs import Arrival as Arrival, Blobs as Blobs
 from application.ports.refusals import (
     BlobsAwayError as BlobsAwayError,
+    BlobsFullError as BlobsFullError,
     ConcurrencyError as ConcurrencyError,
     EventTooLargeError as EventTooLargeError,
     IdempotencyKeyReusedError as IdempotencyKeyReusedError,

@@ -49,3 +49,7 @@ class StoreFullError(StoreBusyError):
 
 class BlobsAwayError(StoreBusyError):
     """Files can be neither stored nor read at the moment; try again in a moment."""
+
+
+class BlobsFullError(BlobsAwayError):
+    """The server has no room left for files; delete some, or ask who runs it."""

@@ -1,6 +1,7 @@
 """Blobs as files in a local directory."""
 
 import asyncio
+import errno
 import os
 import tempfile
 from collections.abc import (
@@ -13,14 +14,22 @@ from collections.abc import (
 from contextlib import contextmanager, suppress
 from datetime import datetime
 from hashlib import sha256
+from io import FileIO
 from pathlib import Path
-from typing import BinaryIO, Final, override
+from typing import Final, override
 
-from application.ports import Arrival, Blobs, BlobsAwayError, ContentMissingError
+from application.ports import (
+    Arrival,
+    Blobs,
+    BlobsAwayError,
+    BlobsFullError,
+    ContentMissingError,
+)
 from infrastructure.blobs.address import address_of, checked
 from infrastructure.data_directory import make_directory, sync_directory
 
 PIECE: Final = 1024 * 1024
+_FULL: Final = frozenset({errno.ENOSPC, errno.EDQUOT})
 
 
 class LocalBlobs(Blobs):
@@ -39,16 +48,19 @@ class LocalBlobs(Blobs):
 
     @override
     async def get(self, address: str) -> bytes:
-        try:
-            return await asyncio.to_thread(self._path(address).read_bytes)
-        except FileNotFoundError as error:
-            raise ContentMissingError(address) from error
+        path = self._path(address)
+        with _there():
+            try:
+                return await asyncio.to_thread(path.read_bytes)
+            except FileNotFoundError as error:
+                raise ContentMissingError(address) from error
 
     @override
     async def delete(self, address: str) -> None:
         with suppress(ContentMissingError):
             path = self._path(address)
-            await asyncio.to_thread(path.unlink, missing_ok=True)
+            with _there():
+                await asyncio.to_thread(path.unlink, missing_ok=True)
 
     @override
     async def receive(self, data: AsyncIterator[bytes]) -> Arrival:
@@ -57,7 +69,8 @@ class LocalBlobs(Blobs):
             descriptor, name = tempfile.mkstemp(dir=self._arriving)
         path = Path(name)
         try:
-            with os.fdopen(descriptor, "wb") as file:
+            # Without a buffer: what does not fit must not be tried again at the close.
+            with FileIO(descriptor, "wb") as file:
                 async for piece in data:
                     with _there():
                         await asyncio.to_thread(_write, file, piece, digest.update)
@@ -83,15 +96,18 @@ class LocalBlobs(Blobs):
     async def stream(
         self, address: str, *, start: int = 0, end: int | None = None
     ) -> AsyncGenerator[bytes]:
-        try:
-            file = await asyncio.to_thread(self._path(address).open, "rb")
-        except FileNotFoundError as error:
-            raise ContentMissingError(address) from error
+        path = self._path(address)
+        with _there():
+            try:
+                file = await asyncio.to_thread(path.open, "rb")
+            except FileNotFoundError as error:
+                raise ContentMissingError(address) from error
         with file:
-            await asyncio.to_thread(file.seek, start)
+            file.seek(start)
             left = float("inf") if end is None else end - start
             while left > 0:
-                piece = await asyncio.to_thread(file.read, int(min(left, PIECE)))
+                with _there():
+                    piece = await asyncio.to_thread(file.read, int(min(left, PIECE)))
                 if not piece:
                     return
                 left -= len(piece)
@@ -107,7 +123,8 @@ class LocalBlobs(Blobs):
         """Remove files that were left over."""
         for name in left_over:
             path = self._arriving / Path(name).name
-            await asyncio.to_thread(path.unlink, missing_ok=True)
+            with _there():
+                await asyncio.to_thread(path.unlink, missing_ok=True)
 
     def _left_over(self, before: float) -> dict[str, int]:
         found = {}
@@ -159,18 +176,21 @@ class LocalBlobs(Blobs):
 
 @contextmanager
 def _there() -> Iterator[None]:
-    """Say of a disk that is full, gone or broken that it is away."""
+    """Say of a disk that it is full, or, gone or broken, that it is away."""
     try:
         yield
     except OSError as error:
+        if error.errno in _FULL:
+            raise BlobsFullError from error
         raise BlobsAwayError from error
 
 
-def _write(file: BinaryIO, piece: bytes, count: Callable[[bytes], None]) -> None:
+def _write(file: FileIO, piece: bytes, count: Callable[[bytes], None]) -> None:
     count(piece)
-    file.write(piece)
+    left = memoryview(piece)
+    while left:  # a file without a buffer takes as much as it likes
+        left = left[file.write(left) :]
 
 
-def _settle(file: BinaryIO) -> None:
-    file.flush()
+def _settle(file: FileIO) -> None:
     os.fsync(file.fileno())

@@ -10,7 +10,13 @@ from hashlib import sha256
 from typing import TYPE_CHECKING, Any, Final, override
 from uuid import uuid4
 
-from application.ports import Arrival, Blobs, BlobsAwayError, ContentMissingError
+from application.ports import (
+    Arrival,
+    Blobs,
+    BlobsAwayError,
+    BlobsFullError,
+    ContentMissingError,
+)
 from infrastructure.blobs.address import address_of, checked
 from infrastructure.settings import Settings
 from infrastructure.starting import CannotStartError
@@ -24,7 +30,9 @@ PART: Final = 8 * 1024 * 1024
 """Bytes of one part of an upload: S3 wants five megabytes or more."""
 _ARRIVING: Final = "arriving/"
 _GONE = {"404", "NoSuchKey", "NotFound"}
-_SERVER_ERROR: Final = 500
+_FULL: Final = 507
+"""What a compatible server answers that has no room left."""
+TRIES: Final = 4
 
 
 class BucketError(CannotStartError):
@@ -64,13 +72,9 @@ class S3Blobs(Blobs):
 
     async def check(self) -> None:
         """Raise `BucketError` unless the bucket answers."""
-        from botocore.exceptions import (  # type: ignore[import-untyped]  # noqa: PLC0415
-            ClientError,
-        )
-
         try:
             await self._in_thread(lambda: self._client.head_bucket(Bucket=self._bucket))
-        except (BlobsAwayError, ClientError) as error:
+        except BlobsAwayError as error:
             why = error.__cause__ or error
             raise BucketError(f"Cannot use the bucket {self._bucket}: {why}") from error
 
@@ -101,8 +105,8 @@ class S3Blobs(Blobs):
 
         try:
             return await self._in_thread(read)
-        except self._client.exceptions.ClientError as error:
-            if error.response["Error"]["Code"] in _GONE:
+        except BlobsAwayError as error:
+            if _is_gone(error):
                 raise ContentMissingError(address) from error
             raise
 
@@ -167,8 +171,8 @@ class S3Blobs(Blobs):
             asked["Range"] = f"bytes={start}-{'' if end is None else end - 1}"
         try:
             found = await self._in_thread(lambda: self._client.get_object(**asked))
-        except self._client.exceptions.ClientError as error:
-            if error.response["Error"]["Code"] in _GONE:
+        except BlobsAwayError as error:
+            if _is_gone(error):
                 raise ContentMissingError(address) from error
             raise
         return found["Body"]
@@ -205,8 +209,11 @@ class S3Blobs(Blobs):
             self._client.delete_object(Bucket=self._bucket, Key=key)
 
     async def _in_thread[T](self, work: "Callable[[], T]") -> T:
-        """Do *work*; raise `BlobsAwayError` if there is nobody to do it."""
-        from botocore.exceptions import BotoCoreError, ClientError  # noqa: PLC0415
+        """Do *work*; raise `BlobsAwayError` where that cannot be done."""
+        from botocore.exceptions import (  # type: ignore[import-untyped]  # noqa: PLC0415
+            BotoCoreError,
+            ClientError,
+        )
 
         loop = asyncio.get_running_loop()
         try:
@@ -214,10 +221,11 @@ class S3Blobs(Blobs):
         except BotoCoreError as error:
             raise BlobsAwayError from error
         except ClientError as error:
-            status = error.response.get("ResponseMetadata", {}).get("HTTPStatusCode")
-            if status is not None and status >= _SERVER_ERROR:
-                raise BlobsAwayError from error
-            raise
+            told = error.response.get("ResponseMetadata", {})
+            if told.get("HTTPStatusCode") == _FULL:
+                raise BlobsFullError from error
+            # Keys it no longer knows, too: nothing that whoever asks can mend.
+            raise BlobsAwayError from error
 
 
 class _Upload:
@@ -306,10 +314,16 @@ def _client(
             s3={"addressing_style": "path" if endpoint_url else "auto"},
             connect_timeout=5,
             read_timeout=60,
-            retries={"mode": "standard", "max_attempts": 4},
+            retries={"mode": "standard", "max_attempts": TRIES},
             max_pool_connections=_THREADS,
         ),
     )
+
+
+def _is_gone(error: BlobsAwayError) -> bool:
+    """Tell whether there is no such object, which is no fault of the store."""
+    response = getattr(error.__cause__, "response", None) or {}
+    return response.get("Error", {}).get("Code") in _GONE
 
 
 def _key(address: str) -> str:
