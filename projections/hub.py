@@ -7,7 +7,7 @@ from contextlib import contextmanager
 from uuid import UUID
 
 from application.ports import EventStore, Recorded
-from domain.run.events import RunCancelled, RunFailed, RunSucceeded
+from domain.run.events import RunCancelled, RunFailed, RunForgotten, RunSucceeded
 from projections.tail import Tail, WakeUps, connect
 
 ROOM = 256
@@ -118,7 +118,8 @@ class RunHub:
         )
         if not last:
             return 0
-        return -1 if isinstance(last[0].event, ENDS) else after_version
+        over = isinstance(last[0].event, (*ENDS, RunForgotten))
+        return -1 if over else after_version
 
     async def _replay(self, run_id: UUID, version: int) -> AsyncGenerator[Recorded]:
         while True:

@@ -19,6 +19,7 @@ from domain.run.events import (
     RunClaimed,
     RunEvent,
     RunFailed,
+    RunForgotten,
     RunRequested,
     RunSucceeded,
     VertexBuilt,
@@ -166,6 +167,7 @@ class BuildEvents:
                 | ModelCalled()
                 | BranchInactivated()
                 | RunCancelRequested()
+                | RunForgotten()
             ):
                 pass
             case _:

@@ -87,6 +87,7 @@ from domain.flow.names import InvalidEndpointNameError
 from domain.flow.shape import InvalidDocumentError
 from domain.kernel import DomainError
 from domain.mcp_server.config import UnusableMcpServerError
+from domain.run.run import RunGoesOnError
 from projections.refusals import (
     BrokenTablesError,
     DeadLetterNotFoundError,
@@ -167,6 +168,7 @@ STATUS: Final[dict[type[DomainError], int]] = {
     EventGoneError: 404,
     RebuildRunningError: 409,
     NoRebuildError: 409,
+    RunGoesOnError: 409,
     NothingBeforeError: 409,
     OtherVersionError: 409,
     OlderLeaderError: 409,

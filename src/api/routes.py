@@ -10,6 +10,7 @@ from api.mcp.doors import McpController, McpProjectController
 from api.mcp.install import McpInstallController
 from api.mcp.projects import McpSettingsController
 from api.openai.completions import CompletionController
+from api.openai.kept_responses import KeptResponseController
 from api.openai.models import ModelController
 from api.openai.responses import LangBuilderResponseController, ResponseController
 from api.openapi.pages import DocsController
@@ -74,6 +75,7 @@ V1 = (
     RunsController,
     ChatSocketController,
     LangBuilderResponseController,
+    KeptResponseController,
     PublishController,
     UndefinedController,
     WebhookController,
@@ -90,7 +92,12 @@ MOUNTED: Final[dict[str, tuple[type[Controller], ...]]] = {
     "/api/v1": V1,
     "/api/v2": (UserFileController, McpServerController),
     "/api": MCP,
-    "/v1": (ModelController, CompletionController, ResponseController),
+    "/v1": (
+        ModelController,
+        CompletionController,
+        ResponseController,
+        KeptResponseController,
+    ),
 }
 """Controllers by the address they lie under, in the order of the reference."""
 

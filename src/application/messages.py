@@ -1,4 +1,4 @@
-"""What was said in the sessions of flows: edited, renamed and removed."""
+"""What was said in the sessions of flows: edited, renamed, removed, forgotten."""
 
 from collections.abc import Iterable, Sequence
 from typing import Any, Protocol
@@ -6,7 +6,7 @@ from uuid import UUID
 
 import msgspec
 
-from application.commands import Done, part_of, together
+from application.commands import Done, deciding_again, part_of, together
 from application.names import Name
 from application.permissions import NotFoundError, owns, person
 from application.ports import (
@@ -19,8 +19,12 @@ from application.ports import (
     Contents,
     EventStore,
     Position,
+    Saved,
 )
+from application.repeats import once
 from domain.kernel import ContentRef, DomainError, Json
+from domain.run.events import MessageEmitted
+from domain.run.run import Run
 from domain.thread.events import MessageEdited, MessagePosted
 from domain.thread.thread import Thread
 
@@ -156,6 +160,61 @@ class Messages:
         )
         await self._contents.discard(blobs)
         return Done(None, saved.position)
+
+    async def forget_run(self, run_id: UUID, *, cause: Cause) -> Done[None]:
+        """
+        Delete what an ended run was asked, came to and said; its steps stay.
+
+        Raise `RunGoesOnError` where it has not ended, `NotFoundError` where that
+        was done before.
+        """
+
+        async def again(before: Saved) -> Done[None]:
+            return Done(None, before.position)
+
+        async def attempt() -> Done[None]:
+            run = await self._store.load(Run, run_id)
+            if run.forgotten:
+                raise NotFoundError("run", run_id)
+            run.forget()
+            forgotten, said = await self._left_by(run_id)
+            threads: list[Thread] = []
+            for thread_id, messages in said.items():
+                thread = await self._store.load(Thread, thread_id)
+                if thread.deleted:
+                    continue
+                for message in messages:
+                    thread.remove(message)
+                forgotten |= {*await self._contents_of(thread_id, messages)}
+                threads.append(thread)
+            blobs = await self._contents.blobs_of(list(forgotten))
+            saved = await self._store.save(
+                run,
+                cause=cause,
+                anywhere=tuple(thread for thread in threads if thread.recorded),
+                attached=Attached(forgotten=tuple(forgotten)),
+            )
+            await self._contents.discard(blobs)
+            return Done(None, saved.position)
+
+        return await once(
+            self._store, cause, again=again, attempt=lambda: deciding_again(attempt)
+        )
+
+    async def _left_by(self, run: UUID) -> tuple[set[UUID], dict[UUID, list[UUID]]]:
+        """Return every content that a run names, and what it said in which thread."""
+        contents: set[UUID] = set()
+        said: dict[UUID, list[UUID]] = {}
+        after = 0
+        while page := await self._store.read_stream("runs", run, after=after):
+            after = page[-1].version
+            for recorded in page:
+                event = recorded.event
+                named = (getattr(event, name) for name in event.__struct_fields__)
+                contents |= {ref.id for ref in named if isinstance(ref, ContentRef)}
+                if isinstance(event, MessageEmitted):
+                    said.setdefault(event.thread, []).append(event.message)
+        return contents, said
 
     async def rename_session(
         self, actor: Actor, session: str, name: str, *, cause: Cause

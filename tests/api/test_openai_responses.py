@@ -181,6 +181,10 @@ async def test_attack_a51_a_foreign_response_is_not_there(
             with pytest.raises(openai.NotFoundError):
                 await client.responses.cancel(unknown)
             with pytest.raises(openai.NotFoundError):
+                await client.responses.delete(unknown)
+            with pytest.raises(openai.NotFoundError):
+                await client.responses.input_items.list(unknown)
+            with pytest.raises(openai.NotFoundError):
                 await client.responses.create(
                     model=his, input="hi", previous_response_id=unknown
                 )

@@ -14,13 +14,14 @@ from domain.run.events import (
     RunCancelRequested,
     RunClaimed,
     RunFailed,
+    RunForgotten,
     RunRequested,
     RunSucceeded,
     VertexBuilt,
     VertexFailed,
     VertexStarted,
 )
-from domain.run.run import Run, RunEndedError
+from domain.run.run import Run, RunEndedError, RunGoesOnError
 from domain.run.schedule import Plan
 from tests.specification import SOMETHING, given
 
@@ -114,6 +115,18 @@ def test_a_run_is_asked_to_stop_once() -> None:
     given(Run, REQUESTED, RunCancelRequested()).when(
         lambda r: r.request_cancel()
     ).then_nothing_happens()
+
+
+@pytest.mark.parametrize("end", ENDS)
+def test_what_an_ended_run_left_is_forgotten_once(end: Any) -> None:
+    given(Run, REQUESTED, end).when(lambda r: r.forget()).then(RunForgotten())
+    given(Run, REQUESTED, end, RunForgotten()).when(
+        lambda r: r.forget()
+    ).then_nothing_happens()
+
+
+def test_a_run_that_goes_on_is_not_forgotten() -> None:
+    given(Run, REQUESTED).when(lambda r: r.forget()).then_refuses(RunGoesOnError)
 
 
 COMMANDS: list[Any] = [

@@ -75,7 +75,27 @@ class ResponseAnswer(msgspec.Struct, frozen=True, kw_only=True):
     usage: dict[str, Any] | None = None
 
 
+class DeletedResponse(msgspec.Struct, frozen=True, kw_only=True):
+    """A response that is no more."""
+
+    id: str
+    object: Literal["response"]
+    deleted: bool
+
+
+class InputItems(msgspec.Struct, frozen=True, kw_only=True):
+    """A page of what a response was asked; ``after`` the ``last_id`` is the next."""
+
+    object: Literal["list"]
+    data: list[dict[str, Any]]
+    first_id: str | None
+    last_id: str | None
+    has_more: bool
+
+
 COMPLETED = {200: ResponseSpec(Completion, description="What the flow said")}
 LISTED = {200: ResponseSpec(ModelList, description="One's flows")}
 NAMED = {200: ResponseSpec(ModelAnswer, description="The flow")}
+DELETED = {200: ResponseSpec(DeletedResponse, description="It was deleted")}
+ITEMS = {200: ResponseSpec(InputItems, description="What it was asked")}
 RESPONDED = {200: ResponseSpec(ResponseAnswer, description="The response")}

@@ -65,9 +65,9 @@ class CompletionController(Controller):
         if data.stream:
             usage = bool((data.stream_options or StreamOptions()).include_usage)
             chunks = _Chunks(requested.run, model, usage=usage)
-            frames = spoken(requested, replies, chunks.say, first=[chunks.begin()])
+            frames = spoken(requested.run, replies, chunks.say, first=[chunks.begin()])
             return streamed(
-                to_its_only_reader(frames, requested, runs, cause), requested
+                to_its_only_reader(frames, requested, runs, cause), requested.run
             )
         reply = await replies.wait(requested.run)
         await answers.settle(reply.position)

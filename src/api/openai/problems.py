@@ -23,13 +23,20 @@ _CODES: Final = {
 }
 
 
-class Unsupported(Refusal):
-    """Something asked for that a flow cannot do; ``param`` names it."""
+class Exact(Refusal):
+    """A refusal that says which parameter it is for, and has a code of its own."""
 
-    def __init__(self, param: str, said: str, *, code: str = "unsupported") -> None:
-        super().__init__(400, said)
+    def __init__(self, status: int, param: str, said: str, *, code: str) -> None:
+        super().__init__(status, said)
         self.param = param
         self.code = code
+
+
+class Unsupported(Exact):
+    """Something asked for that a flow cannot do."""
+
+    def __init__(self, param: str, said: str, *, code: str = "unsupported") -> None:
+        super().__init__(400, param, said, code=code)
 
 
 def error_of(
@@ -72,9 +79,9 @@ def _in_openai_words(
     def answer(request: AnyRequest, error: Exception) -> Response[Any]:
         usual = handler(request, error)
         headers = {name: value for name, value in usual.headers.items() if value}
-        if isinstance(error, Unsupported):
+        if isinstance(error, Exact):
             return refused(
-                400,
+                error.status_code,
                 str(error.said),
                 param=error.param,
                 code=error.code,

@@ -2,12 +2,13 @@
 
 from collections.abc import Iterable
 from typing import Any, Final
-from uuid import UUID
+from uuid import UUID, uuid5
 
 from api.openai.naming import moment_of
 from api.openai.problems import error_of
 from api.openai.speaking import sse
 from application.replies import Reply
+from domain.run.asked import Asked
 
 PREFIX: Final = "resp_"
 
@@ -68,6 +69,28 @@ def ended(run: UUID, echo: Echo, reply: Reply) -> dict[str, Any]:
     return response_of(run, echo, status=status, reply=reply)
 
 
+def items_of(run: UUID, asked: Asked) -> list[dict[str, Any]]:
+    """Return the messages that a response was asked, in order."""
+    echo = asked.echo
+    turns = [(one.sender, one.text) for one in asked.told]
+    if echo.get("instructions"):
+        del turns[0]
+    turns.insert(echo.get("place", len(turns)), ("User", asked.input_value))
+    return [_asked_item(run, place, *turn) for place, turn in enumerate(turns)]
+
+
+def _asked_item(run: UUID, place: int, sender: str, text: str) -> dict[str, Any]:
+    role = {"User": "user", "Machine": "assistant"}.get(sender, "system")
+    part = {"type": "input_text", "text": text}
+    return {
+        "id": f"msg_{uuid5(run, f'input {place}').hex}",
+        "type": "message",
+        "status": "completed",
+        "role": role,
+        "content": [_part(text) if role == "assistant" else part],
+    }
+
+
 def _item(run: UUID, text: str, *, status: str = "completed") -> dict[str, Any]:
     return {
         "id": f"msg_{run.hex}",
@@ -99,15 +122,22 @@ class ResponseEvents:
 
     With *named* each has its type in an ``event`` line as well, which OpenAI sends
     and LangBuilder's clients do not look for.
+
+    Those of a response in the background are numbered by how much text went before,
+    so that a number says the same to every listener, however the pieces fell. Who has
+    heard up to *after* is told the rest, and the last event in any case.
     """
 
-    def __init__(self, run: UUID, echo: Echo, *, named: bool) -> None:
+    def __init__(
+        self, run: UUID, echo: Echo, *, named: bool, after: int | None = None
+    ) -> None:
         self._run = run
         self._echo = echo
         self._named = named
+        self._by_text = bool(echo.get("background"))
+        self._after = -1 if after is None else after
         self._number = 0
-        self._text = ""
-        self._place = {
+        self._place: dict[str, Any] = {
             "item_id": f"msg_{run.hex}",
             "output_index": 0,
             "content_index": 0,
@@ -116,40 +146,57 @@ class ResponseEvents:
     def begin(self) -> Iterable[bytes]:
         """Yield what comes before the first piece of text."""
         going = response_of(self._run, self._echo, status="in_progress")
-        yield self._event("response.created", response=going)
-        yield self._event("response.in_progress", response=going)
+        if self._by_text:
+            queued = response_of(self._run, self._echo, status="queued")
+            yield from self._event("response.created", response=queued)
+            yield from self._event("response.queued", response=queued)
+        else:
+            yield from self._event("response.created", response=going)
+        yield from self._event("response.in_progress", response=going)
         item = _item(self._run, "", status="in_progress")
-        yield self._event("response.output_item.added", output_index=0, item=item)
-        yield self._event("response.content_part.added", part=_part(""), **self._place)
+        added = "response.output_item.added"
+        yield from self._event(added, output_index=0, item=item)
+        part = _part("")
+        yield from self._event("response.content_part.added", part=part, **self._place)
 
     def say(self, heard: str | Reply) -> Iterable[bytes]:
         """Yield what a piece of text, or the end, comes to."""
         if isinstance(heard, str):
-            self._text += heard
-            yield self._event(
-                "response.output_text.delta", delta=heard, logprobs=[], **self._place
-            )
+            yield from self._delta(heard)
         elif heard.error is not None:
             response = ended(self._run, self._echo, heard)
-            yield self._event("response.failed", response=response)
+            yield from self._event("response.failed", last=True, response=response)
         else:
             yield from self._completed(heard)
 
-    def _completed(self, reply: Reply) -> Iterable[bytes]:
-        yield self._event(
-            "response.output_text.done", text=reply.text, logprobs=[], **self._place
-        )
-        part = _part(reply.text)
-        yield self._event("response.content_part.done", part=part, **self._place)
-        item = _item(self._run, reply.text)
-        yield self._event("response.output_item.done", output_index=0, item=item)
-        response = ended(self._run, self._echo, reply)
-        yield self._event("response.completed", response=response)
+    def _delta(self, piece: str) -> Iterable[bytes]:
+        if self._by_text:
+            self._number += len(piece) - 1
+            if self._number <= self._after:
+                self._number += 1
+                return
+            piece = piece[-(self._number - self._after) :]
+        kind = "response.output_text.delta"
+        yield from self._event(kind, delta=piece, logprobs=[], **self._place)
 
-    def _event(self, kind: str, **fields: Any) -> bytes:
-        frame = {"type": kind, "sequence_number": self._number, **fields}
+    def _completed(self, reply: Reply) -> Iterable[bytes]:
+        text, part = reply.text, _part(reply.text)
+        done = "response.output_text.done"
+        yield from self._event(done, text=text, logprobs=[], **self._place)
+        yield from self._event("response.content_part.done", part=part, **self._place)
+        done, item = "response.output_item.done", _item(self._run, text)
+        yield from self._event(done, output_index=0, item=item)
+        response = ended(self._run, self._echo, reply)
+        yield from self._event("response.completed", last=True, response=response)
+
+    def _event(
+        self, kind: str, *, last: bool = False, **fields: Any
+    ) -> Iterable[bytes]:
+        number = self._number
         self._number += 1
-        return sse(frame, event=kind if self._named else None)
+        if number > self._after or last:
+            frame = {"type": kind, "sequence_number": number, **fields}
+            yield sse(frame, event=kind if self._named else None)
 
 
 def failed(message: str, *, code: str) -> dict[str, Any]:

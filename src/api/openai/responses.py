@@ -4,12 +4,12 @@ from collections.abc import AsyncGenerator
 from typing import Any, ClassVar
 from uuid import uuid4
 
-import msgspec
-from litestar import Controller, Response, get, post
-from litestar.params import FromPath, RequestBody
+from litestar import Controller, Response, post
+from litestar.params import RequestBody
 
 from api.given import Given
 from api.openai.answers import RESPONDED
+from api.openai.kept_responses import kept_run
 from api.openai.naming import flow_named
 from api.openai.problems import HANDLERS_HERE, NOT_AGAIN, Unsupported, refused
 from api.openai.response_shapes import (
@@ -18,21 +18,17 @@ from api.openai.response_shapes import (
     ended,
     failed,
     response_of,
-    run_of,
 )
 from api.openai.shapes import SESSION, ResponseRequest, Told, told_by, turn_of
 from api.openai.speaking import spoken, streamed, to_its_only_reader
 from api.problems import Refusal
 from api.requests import Answers
-from api.security import RUN, WATCH
+from api.security import RUN
 from api.v1.run_shapes import no_variables_in_headers
 from application.execution.flows import FlowsToRun, FlowToRun
-from application.permissions import NotFoundError
-from application.ports import Actor, Cause, Contents
+from application.ports import Actor, Cause
 from application.replies import Replies, Reply
 from application.runs import Requested, Runs
-from domain.run.asked import Asked
-from domain.run.run import Run
 from projections.flows.views import FlowViews
 
 
@@ -71,7 +67,7 @@ class ResponseController(Controller):
             session = await _session(data, actor, flow, runs)
         except Refusal as refusal:
             return self._refused(refusal)
-        echo = _echo(data)
+        echo = _echo(data, told)
         requested = await replies.ask(
             flow,
             told.text,
@@ -86,41 +82,12 @@ class ResponseController(Controller):
         if data.stream:
             frames = self._frames(requested, echo, replies)
             lone = to_its_only_reader(frames, requested, runs, cause)
-            return streamed(frames if data.background else lone, requested)
+            return streamed(frames if data.background else lone, requested.run)
         if data.background:
             return Response(response_of(requested.run, echo, status="queued"))
         reply = await replies.wait(requested.run)
         await answers.settle(reply.position)
         return self._answer(reply, echo)
-
-    @get("/{response_id:str}", opt=WATCH, responses=RESPONDED)
-    async def one(
-        self,
-        *,
-        response_id: FromPath[str],
-        actor: Given[Actor],
-        runs: Given[Runs],
-        replies: Given[Replies],
-        contents: Given[Contents],
-    ) -> dict[str, Any]:
-        """Tell how a response stands, or how it ended."""
-        run = await _run(response_id, actor, runs)
-        return await _standing(run, replies, contents)
-
-    @post("/{response_id:str}/cancel", status_code=200, responses=RESPONDED)
-    async def cancel(
-        self,
-        *,
-        response_id: FromPath[str],
-        cause: Given[Cause],
-        runs: Given[Runs],
-        replies: Given[Replies],
-        contents: Given[Contents],
-    ) -> dict[str, Any]:
-        """Stop a response that is still being made."""
-        run = await _run(response_id, cause.actor, runs)
-        await runs.cancel(run.id, cause=cause)
-        return await _standing(await runs.get(cause.actor, run.id), replies, contents)
 
     def _refused(self, refusal: Refusal) -> Response[Any]:
         if not self.like_langbuilder:
@@ -142,7 +109,7 @@ class ResponseController(Controller):
     ) -> AsyncGenerator[bytes]:
         named = not self.like_langbuilder
         events = ResponseEvents(requested.run, echo, named=named)
-        return spoken(requested, replies, events.say, first=events.begin())
+        return spoken(requested.run, replies, events.say, first=events.begin())
 
 
 class LangBuilderResponseController(ResponseController):
@@ -173,7 +140,7 @@ def _told(asked: ResponseRequest) -> Told:
         raise Unsupported("input", "input cannot be empty", code="empty_input")
     if asked.instructions:
         system = turn_of("system", None, asked.instructions)
-        told = msgspec.structs.replace(told, before=(system, *told.before))
+        told = Told(told.text, (system, *told.before), told.place)
     return told
 
 
@@ -188,7 +155,7 @@ async def _session(
     """Return the session to answer in: an earlier one's, a named one, or a new one."""
     if asked.previous_response_id is None:
         return (asked.metadata or {}).get(SESSION) or f"response-{uuid4()}"
-    earlier = await _run(asked.previous_response_id, actor, runs)
+    earlier = await kept_run(asked.previous_response_id, actor, runs)
     if earlier.flow != flow.id:
         raise Unsupported(
             "previous_response_id", "The previous response is another flow's"
@@ -196,32 +163,12 @@ async def _session(
     return earlier.session
 
 
-async def _run(response_id: str, actor: Actor, runs: Runs) -> Run:
-    run_id = run_of(response_id)
-    try:
-        if run_id is not None:
-            run = await runs.get(actor, run_id)
-            if run.trigger == "responses":
-                return run
-    except NotFoundError:
-        pass
-    raise Refusal(404, f"Response {response_id} not found")
-
-
-async def _standing(run: Run, replies: Replies, contents: Contents) -> dict[str, Any]:
-    opened = (await contents.open([run.asked.id])).get(run.asked.id, b"{}")
-    echo = msgspec.json.decode(opened, type=Asked).echo
-    if run.ended:
-        return ended(run.id, echo, await replies.wait(run.id))
-    going = "queued" if run.worker is None else "in_progress"
-    return response_of(run.id, echo, status=going)
-
-
-def _echo(asked: ResponseRequest) -> Echo:
+def _echo(asked: ResponseRequest, told: Told) -> Echo:
     return {
         "model": asked.model,
         "metadata": asked.metadata or {},
         "instructions": asked.instructions,
         "previous_response_id": asked.previous_response_id,
         "background": bool(asked.background),
+        "place": told.place,
     }

@@ -92,10 +92,15 @@ class ResponseRequest(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Told(msgspec.Struct, frozen=True):
-    """The text a flow shall answer, and what was said before it."""
+    """
+    The text a flow shall answer, and what was said before it.
+
+    ``place`` is where the text stood among the messages of the request.
+    """
 
     text: str
     before: tuple[Turn, ...]
+    place: int = 0
 
 
 def told_in(messages: list[ChatMessage]) -> Told:
@@ -161,4 +166,4 @@ def _told(turns: list[Turn], param: str) -> Told:
             param, "There is no message of the user to answer", code="no_user_message"
         )
     last = users[-1]
-    return Told(turns[last].text, (*turns[:last], *turns[last + 1 :]))
+    return Told(turns[last].text, (*turns[:last], *turns[last + 1 :]), last)

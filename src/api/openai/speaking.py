@@ -3,6 +3,7 @@
 from collections.abc import AsyncGenerator, Callable, Iterable
 from contextlib import aclosing
 from typing import Any, Final
+from uuid import UUID
 
 import msgspec
 from litestar.response import Stream
@@ -25,17 +26,17 @@ def sse(frame: Any, *, event: str | None = None) -> bytes:
     return head + b"data: " + msgspec.json.encode(frame) + b"\n\n"
 
 
-def streamed(frames: AsyncGenerator[bytes], requested: Requested) -> Stream:
-    """Return the answer that sends *frames*."""
+def streamed(frames: AsyncGenerator[bytes], run: UUID) -> Stream:
+    """Return the answer that sends *frames* of *run*."""
     return Stream(
         frames,
         media_type="text/event-stream",
-        headers=UNBUFFERED | {"X-Run-Id": str(requested.run)},
+        headers=UNBUFFERED | {"X-Run-Id": str(run)},
     )
 
 
 async def spoken(
-    requested: Requested,
+    run: UUID,
     replies: Replies,
     say: Said,
     *,
@@ -44,7 +45,7 @@ async def spoken(
     """Yield *first*, then what *say* makes of each piece, and the last word."""
     for frame in first:
         yield frame
-    async with aclosing(replies.hear(requested.run)) as heard:
+    async with aclosing(replies.hear(run)) as heard:
         async for piece in with_heartbeat(heard):
             if piece is None:
                 yield STILL_HERE

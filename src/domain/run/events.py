@@ -156,6 +156,10 @@ class RunCancelled(Event, frozen=True, kw_only=True, tag="run.cancelled"):
     pass
 
 
+class RunForgotten(Event, frozen=True, kw_only=True, tag="run.forgotten"):
+    """What an ended run was asked, came to and said was deleted; its steps stay."""
+
+
 type RunEvent = (
     RunRequested
     | RunClaimed
@@ -169,4 +173,5 @@ type RunEvent = (
     | RunSucceeded
     | RunFailed
     | RunCancelled
+    | RunForgotten
 )

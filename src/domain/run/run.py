@@ -13,6 +13,7 @@ from domain.run.events import (
     RunClaimed,
     RunEvent,
     RunFailed,
+    RunForgotten,
     RunRequested,
     RunSucceeded,
     Trigger,
@@ -27,6 +28,10 @@ type Status = Literal["requested", "claimed", "succeeded", "failed", "cancelled"
 
 class RunEndedError(DomainError):
     """This run has ended."""
+
+
+class RunGoesOnError(DomainError):
+    """This run still goes on: wait until it has ended."""
 
 
 class Run(Aggregate[RunEvent]):
@@ -61,6 +66,7 @@ class Run(Aggregate[RunEvent]):
         self.reason: str | None = None
         self.outputs: ContentRef | None = None
         self.cancel_requested = False
+        self.forgotten = False
 
     @property
     def ended(self) -> bool:
@@ -250,6 +256,13 @@ class Run(Aggregate[RunEvent]):
         self._require_open()
         self._record(RunCancelled())
 
+    def forget(self) -> None:
+        """Have what it was asked, came to and said deleted; the caller does that."""
+        if not self.ended:
+            raise RunGoesOnError(self.id)
+        if not self.forgotten:
+            self._record(RunForgotten())
+
     def _require_open(self) -> None:
         if self.ended:
             raise RunEndedError(f"{self.id} {self.status}")
@@ -275,6 +288,8 @@ class Run(Aggregate[RunEvent]):
                 self.cancel_requested = True
             case RunSucceeded() | RunFailed() | RunCancelled():
                 self._apply_end(event)
+            case RunForgotten():
+                self.forgotten = True
             case _:
                 assert_never(event)
 
