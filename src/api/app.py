@@ -18,6 +18,7 @@ from api.mcp.callers import Callers
 from api.open_streams import EndingStreams
 from api.openapi import document as openapi
 from api.problems import HANDLERS
+from api.proxies import Proxies, SeeingThrough
 from api.rates import within_rates
 from api.requests import wait_for_position
 from api.routes import routes
@@ -45,7 +46,7 @@ def create_app(application: Application) -> Litestar:
     """Return the web application that serves *application*."""
     settings = application.world.settings
     log_lines = _log_lines(settings)
-    return Litestar(
+    return SeeingThrough(
         route_handlers=routes(front_end=settings.frontend_path is not None),
         guards=[at_the_door, within_rates],
         before_request=_wait_for_position,
@@ -68,6 +69,7 @@ def create_app(application: Application) -> Litestar:
                     origins=settings.cors_origins,
                 ),
                 "show_docs": settings.show_docs,
+                "proxies": Proxies(settings.trusted_proxies),
                 "limiter": Limiter(application.world.tallies, _rates(settings)),
             }
         ),

@@ -93,6 +93,7 @@ def dependencies_of(application: Application) -> dict[str, Provide]:
         "actor": Provide(actor_of, sync_to_thread=False),
         "cause": Provide(cause_of),
         "answers": Provide(_answers, sync_to_thread=False),
+        "cookie_rules": _by_scheme(_cookie_rules(application.world.settings)),
     }
 
 
@@ -142,7 +143,6 @@ def _views(world: World) -> dict[str, object]:
 def _words(world: World) -> dict[str, object]:
     settings = world.settings
     return {
-        "cookie_rules": _cookie_rules(settings),
         "front_end": _front_end(settings),
         "facts": _facts(settings),
         "auto_login": settings.auto_login,
@@ -159,6 +159,13 @@ def _words(world: World) -> dict[str, object]:
 
 def _always(thing: object) -> Provide:
     return Provide(lambda: thing, sync_to_thread=False)
+
+
+def _by_scheme(rules: CookieRules) -> Provide:
+    def given(request: Request[Any, Any, Any]) -> CookieRules:
+        return rules.over(request.url.scheme)
+
+    return Provide(given, sync_to_thread=False)
 
 
 def _answers(request: Request[Any, Any, Any], freshness: Given[Freshness]) -> Answers:

@@ -5,6 +5,7 @@ from typing import Final
 from litestar.handlers.base import BaseRouteHandler
 
 from api.problems import told
+from api.proxies import counted_as
 from api.security import ANONYMOUS, Connection, address_of
 from api.stamps import leave
 from application.ports import Actor
@@ -38,5 +39,5 @@ def kind_of(handler: BaseRouteHandler, method: str) -> Kind | None:
 def _who(connection: Connection) -> str:
     actor: Actor | None = connection.state.get("actor")
     if actor is None or actor.user is None or actor == ANONYMOUS:
-        return f"address:{address_of(connection)}"
+        return f"address:{counted_as(address_of(connection))}"
     return f"user:{actor.user}"

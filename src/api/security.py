@@ -10,6 +10,7 @@ from litestar.datastructures import Cookie
 from litestar.handlers.base import BaseRouteHandler
 
 from api.problems import BEARER, Refusal
+from api.proxies import Proxies, passed_on
 from application.permissions import only_superusers, only_with_scope
 from application.ports import Actor
 from application.sessions import Pass, Sessions
@@ -169,12 +170,19 @@ def from_this_machine(connection: Connection) -> bool:
 
 
 def sits_here(connection: Connection) -> bool:
-    """Tell whether a request comes from this machine, through nobody else's."""
-    headers = connection.headers
+    """
+    Tell whether a request comes from this machine, and through nobody else.
+
+    A proxy on this machine makes everybody a neighbour: so nothing that one passed on
+    counts, nor anything at all from where one is said to be.
+    """
+    headers, address = connection.headers, address_of(connection)
+    proxies: Proxies = connection.app.state.proxies
     return (
         names_this_machine(headers.get("host", ""))
-        and is_loopback(address_of(connection))
-        and not {"forwarded", "x-forwarded-for", "x-real-ip"} & headers.keys()
+        and is_loopback(address)
+        and not passed_on(headers)
+        and not proxies.trust(address)
     )
 
 
@@ -197,12 +205,25 @@ class CookieRules:
         refresh: dict[str, Any],
         access_seconds: int,
         refresh_seconds: int,
+        tls: bool = False,
     ) -> None:
         self._domain = domain
+        self._tls = tls
         self._access = access
         self._refresh = refresh
         self._access_seconds = access_seconds
         self._refresh_seconds = refresh_seconds
+
+    def over(self, scheme: str) -> "CookieRules":
+        """Return the rules for who came by *scheme*: once over TLS, always."""
+        return CookieRules(
+            domain=self._domain,
+            access=self._access,
+            refresh=self._refresh,
+            access_seconds=self._access_seconds,
+            refresh_seconds=self._refresh_seconds,
+            tls=scheme == "https",
+        )
 
     def entering(self, entered: Pass, *, store_key: str | None = None) -> list[Cookie]:
         """
@@ -231,6 +252,8 @@ class CookieRules:
 
     def _cookie(self, key: str, value: str, max_age: int | None) -> Cookie:
         rules = self._refresh if key == REFRESH else self._access
+        if self._tls:
+            rules = rules | {"secure": True}
         return Cookie(
             key=key,
             value=value,
@@ -242,5 +265,5 @@ class CookieRules:
 
 
 def address_of(connection: Connection) -> str:
-    """Return where a request comes from, as the socket has it."""
+    """Return where a request comes from, as the socket or a trusted proxy has it."""
     return connection.client.host if connection.client else ""

@@ -55,11 +55,12 @@ TRIES: Final = 3
 """How often a credential is looked at in vain, where the database is away."""
 
 SERVED: Final[dict[str, Any]] = {
+    "proxy_headers": False,  # it would believe whoever sits at this machine
     "ws_max_size": LARGEST,
     "ws_ping_interval": 20.0,
     "ws_ping_timeout": 20.0,
 }
-"""What the web server is told: the largest message, and when it asks who is there."""
+"""What the web server is told: whom not to believe, how large a message may be."""
 
 NORMAL: Final = 1000
 GOING_AWAY: Final = 1001
@@ -79,7 +80,13 @@ AWAY = (
 
 def keep_quiet() -> None:
     """Keep out of the log what would tell of tokens in addresses, keys in headers."""
-    for talkative in ("uvicorn.error", "websockets", "httpx", "httpcore"):
+    for talkative in (
+        "uvicorn.access",
+        "uvicorn.error",
+        "websockets",
+        "httpx",
+        "httpcore",
+    ):
         logging.getLogger(talkative).setLevel(logging.WARNING)
 
 

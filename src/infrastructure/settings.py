@@ -122,6 +122,7 @@ def _check(settings: Settings) -> None:
 def _wrong(settings: Settings) -> Iterator[tuple[str, str]]:
     yield from _wrong_addresses(settings)
     yield from _wrong_folders(settings)
+    yield from _wrong_proxies(settings)
     if settings.auto_login and not is_loopback(settings.host):
         yield (
             "auto_login",
@@ -180,6 +181,17 @@ def _wrong_addresses(settings: Settings) -> Iterator[tuple[str, str]]:
         address: str | None = getattr(settings, name)
         if address and address.partition("://")[0] not in schemes:
             yield name, f"must begin with {schemes[0]}://"
+
+
+def _wrong_proxies(settings: Settings) -> Iterator[tuple[str, str]]:
+    for one in settings.trusted_proxies:
+        try:
+            network = ipaddress.ip_network(one)
+        except ValueError as error:
+            yield "trusted_proxies", f"names no address or network: {error}"
+            continue
+        if network.prefixlen == 0:
+            yield "trusted_proxies", f"is {one}, and whoever believes all believes lies"
 
 
 def _wrong_folders(settings: Settings) -> Iterator[tuple[str, str]]:

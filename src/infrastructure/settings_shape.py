@@ -1,12 +1,21 @@
 """Every setting there is: its field, its default, and what the reference says of it."""
 
-import os
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Annotated, Literal, override
 
 import msgspec
 from msgspec import Meta
+
+from infrastructure.settings_kinds import (
+    Count,
+    Rate,
+    SameSite,
+    Seconds,
+    Span,
+    default_data_dir,
+    says,
+)
 
 MEGABYTE = 1024 * 1024
 NOT_SHOWN = {
@@ -16,30 +25,20 @@ NOT_SHOWN = {
 }
 
 
-Seconds = Annotated[int, Meta(ge=1)]
-Count = Annotated[int, Meta(ge=1)]
-Rate = Annotated[int, Meta(ge=0)]
-Span = Annotated[int, Meta(ge=0, le=100_000)]
-SameSite = Literal["lax", "strict", "none"]
-
-
-def _default_data_dir() -> Path:
-    if os.geteuid() == 0:  # whose home stays closed to the database's own user
-        return Path("/var/lib/langbuilder")
-    return Path.home() / ".langbuilder"
-
-
-def says(doc: str, example: object = None) -> Meta:
-    """Document a field; a refusal shows *example* if the default will not do."""
-    return Meta(description=doc, examples=None if example is None else [example])
-
-
 class Settings(msgspec.Struct, frozen=True, kw_only=True):
     """Every setting, read once at start."""
 
     # Where it listens
     host: Annotated[str, says("Address to listen on.")] = "127.0.0.1"
     port: Annotated[int, Meta(ge=0, le=65535), says("Port to listen on.")] = 7860
+    trusted_proxies: Annotated[
+        tuple[str, ...],
+        says(
+            "Reverse proxies that are believed: addresses or networks, separated by "
+            "commas.",
+            "127.0.0.1,10.0.0.0/8",
+        ),
+    ] = ()
     cors_origins: Annotated[
         tuple[str, ...],
         says(
@@ -383,7 +382,7 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     def data_path(self) -> Path:
         """The data directory, absolute."""
         chosen = Path(self.data_dir).expanduser() if self.data_dir else None
-        return (chosen or _default_data_dir()).absolute()
+        return (chosen or default_data_dir()).absolute()
 
     @override
     def __repr__(self) -> str:

@@ -11,6 +11,7 @@ from litestar.exceptions import HTTPException
 from litestar.handlers.base import BaseRouteHandler
 
 from api.problems import Refusal
+from api.proxies import counted_as
 from api.security import KEY, Connection, address_of, admit, names_this_machine
 from application.mcp_access import McpAccesses, Offered
 from application.permissions import Permissions
@@ -104,7 +105,7 @@ def _offered(connection: Connection) -> Offered:
     scheme, _, said = connection.headers.get("authorization", "").partition(" ")
     key = connection.headers.get(KEY) or connection.query_params.get(KEY)
     return Offered(
-        address=address_of(connection),
+        address=counted_as(address_of(connection)),
         key=key,
         bearer=said if scheme.lower() == "bearer" and said else None,
         basic=_basic(said) if scheme.lower() == "basic" else None,

@@ -7,6 +7,7 @@ from litestar import Controller, Request, Response, get, post
 from litestar.params import RequestBody, URLEncodedBody
 
 from api.given import Given
+from api.proxies import counted_as
 from api.security import (
     ACCESS,
     PUBLIC,
@@ -77,7 +78,9 @@ class LoginController(Controller):
     ) -> Response[TokensRead]:
         """Sign in with name and password."""
         entered = await sessions.sign_in(
-            data.username, data.password, address=address_of(request)
+            data.username,
+            data.password,
+            address=counted_as(address_of(request)),
         )
         return _let_in(entered, cookie_rules)
 
