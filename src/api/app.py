@@ -17,6 +17,8 @@ from api.log_lines import LogLines
 from api.mcp.callers import Callers
 from api.open_streams import EndingStreams
 from api.openapi import document as openapi
+from api.paces import Paced
+from api.places import take_place
 from api.problems import HANDLERS
 from api.proxies import Proxies, SeeingThrough
 from api.rates import within_rates
@@ -48,14 +50,14 @@ def create_app(application: Application) -> Litestar:
     log_lines = _log_lines(settings)
     return SeeingThrough(
         route_handlers=routes(front_end=settings.frontend_path is not None),
-        guards=[at_the_door, within_rates],
+        guards=[at_the_door, within_rates, take_place],
         before_request=_wait_for_position,
         dependencies=dependencies_of(application)
         | {"log_lines": Provide(lambda: log_lines, sync_to_thread=False)},
         lifespan=[partial(_keeping, log_lines)],
         exception_handlers=HANDLERS,
         before_send=[stamp],
-        middleware=[Naming(), EndingStreams(application.open_streams)],
+        middleware=[Naming(), EndingStreams(application.open_streams), Paced()],
         request_max_body_size=settings.max_json_body_bytes,
         cors_config=_cors(settings),
         openapi_config=openapi.config(),
@@ -69,6 +71,7 @@ def create_app(application: Application) -> Litestar:
                     origins=settings.cors_origins,
                 ),
                 "show_docs": settings.show_docs,
+                "open_streams": application.open_streams,
                 "proxies": Proxies(settings.trusted_proxies),
                 "limiter": Limiter(application.world.tallies, _rates(settings)),
             }

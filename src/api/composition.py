@@ -314,7 +314,7 @@ def _tallies(settings: Settings, stack: AsyncExitStack) -> Tallies:
 
 def _told_of_endings(world: World, core: Tail) -> OpenStreams:
     """Let what is in memory end with what it hangs on, here as elsewhere."""
-    open_streams = OpenStreams()
+    open_streams = OpenStreams(each=world.settings.max_open_requests)
     core.subscribe(partial(forget_the_erased, world.subject_keys))
     core.subscribe(open_streams.hear)
     return open_streams

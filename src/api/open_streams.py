@@ -1,6 +1,7 @@
 """Streams end with what opened them: a session, a key, a right."""
 
 import asyncio
+from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from datetime import UTC, datetime
@@ -10,6 +11,7 @@ from litestar.enums import ScopeType
 from litestar.middleware import ASGIMiddleware
 from litestar.types import ASGIApp, Message, Receive, Scope, Send
 
+from api.problems import RETRY_SOON, Refusal
 from application.ports import Actor, Recorded
 from domain.project.events import McpAccessConfigured, ProjectDeleted
 from domain.user.events import (
@@ -24,8 +26,12 @@ from domain.user.events import (
 
 LOOK_AGAIN: Final = 3600.0
 """Seconds at most between two looks at the clock of a key that expires."""
+MOST_OPEN: Final = 10_000
+"""Requests of everybody that one server answers at once, streams among them."""
 POLICY_VIOLATION: Final = 1008
 ENDS: Final = frozenset({"http.response.body", "websocket.close"})
+
+_PLACE: Final = "place"
 
 type Ending = Callable[[Actor], bool]
 """Tells whose streams end."""
@@ -126,10 +132,17 @@ class _Open:
 
 
 class OpenStreams:
-    """Everything that is being answered, told of what is taken back."""
+    """
+    Everything that is being answered, told of what is taken back.
 
-    def __init__(self) -> None:
+    *each* is how much of one user, or of one address that nobody knows, is answered
+    at once; 0 for any number.
+    """
+
+    def __init__(self, *, each: int = 0) -> None:
+        self._each = each
         self._open: set[_Open] = set()
+        self._places: Counter[str] = Counter()
 
     def hear(self, events: Sequence[Recorded]) -> None:
         """Cut the streams that *events* of the core log take the ground from."""
@@ -142,6 +155,24 @@ class OpenStreams:
         """How many requests are being answered."""
         return len(self._open)
 
+    def take_place(self, scope: Scope, who: str) -> None:
+        """Count what answers *scope* for *who* until it is over, or refuse."""
+        if len(self._open) > MOST_OPEN:
+            raise Refusal(503, "The server answers as many as it can", RETRY_SOON)
+        if self._each and self._places[who] >= self._each:
+            said = f"{self._each} of your requests are being answered; let some end"
+            raise Refusal(429, said, RETRY_SOON)
+        self._places[who] += 1
+        scope["state"][_PLACE] = who
+
+    def _leave_place(self, scope: Scope) -> None:
+        who: str | None = scope.get("state", {}).pop(_PLACE, None)
+        if who is None:
+            return
+        self._places[who] -= 1
+        if not self._places[who]:
+            del self._places[who]
+
     @contextmanager
     def entered(self, scope: Scope) -> Iterator[_Open]:
         """Keep what answers *scope* in mind until the block ends."""
@@ -151,6 +182,7 @@ class OpenStreams:
             yield one
         finally:
             self._open.discard(one)
+            self._leave_place(scope)
 
 
 class EndingStreams(ASGIMiddleware):

@@ -20,7 +20,7 @@ async def within_rates(connection: Connection, handler: BaseRouteHandler) -> Non
     if kind is None:
         return
     limiter: Limiter = connection.app.state.limiter
-    left = await limiter.spend(kind, _who(connection))
+    left = await limiter.spend(kind, who_counts(connection))
     if left is not None:
         leave(connection.scope, told(left))
 
@@ -36,7 +36,8 @@ def kind_of(handler: BaseRouteHandler, method: str) -> Kind | None:
     return "runs" if starts else "other"
 
 
-def _who(connection: Connection) -> str:
+def who_counts(connection: Connection) -> str:
+    """Return whom a request counts for: a user, or an address that nobody knows."""
     actor: Actor | None = connection.state.get("actor")
     if actor is None or actor.user is None or actor == ANONYMOUS:
         return f"address:{counted_as(address_of(connection))}"

@@ -27,6 +27,7 @@ from litestar.exceptions import (
 )
 from litestar.handlers import BaseRouteHandler
 
+from api.lines import Line as HttpLine
 from api.problems import Refusal, detail_of
 from api.security import (
     ACCESS,
@@ -55,6 +56,7 @@ TRIES: Final = 3
 """How often a credential is looked at in vain, where the database is away."""
 
 SERVED: Final[dict[str, Any]] = {
+    "http": HttpLine,
     "proxy_headers": False,  # it would believe whoever sits at this machine
     "ws_max_size": LARGEST,
     "ws_ping_interval": 20.0,

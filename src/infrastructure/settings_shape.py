@@ -65,9 +65,7 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
         Count, says("How many of them one user may send; beyond it, 429.")
     ] = 16
     files_quota_mb: Annotated[
-        int,
-        Meta(ge=0),
-        says("Megabytes that all files of one user may take; 0 sets no limit."),
+        Rate, says("Megabytes that all files of one user may take; 0 sets no limit.")
     ] = 10_240
     file_types: Annotated[
         tuple[str, ...],
@@ -96,6 +94,9 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     rate_limit_other: Annotated[
         Rate, says("Other requests of one user a minute; 0: any number.")
     ] = 12_000
+    max_open_requests: Annotated[
+        Rate, says("Requests of one user answered at once; streams count. 0: any.")
+    ] = 1000
     log_retriever_buffer_size: Annotated[
         int,
         Meta(ge=0, le=100_000),
