@@ -80,6 +80,7 @@ from application.sessions import (
 from application.shopping import StoreOffError
 from application.upload_room import TooManyUploadsError
 from application.users import UsernameTakenError
+from application.webhook_styles import UnusableWebhookSecretError
 from application.webhooks import SignatureRefusedError
 from domain.file.file import FileDeletedError
 from domain.flow.flow import NotPublishedError
@@ -183,6 +184,7 @@ STATUS: Final[dict[type[DomainError], int]] = {
     InvalidEndpointNameError: UNPROCESSABLE,
     InvalidDocumentError: UNPROCESSABLE,
     NotAMomentError: UNPROCESSABLE,
+    UnusableWebhookSecretError: UNPROCESSABLE,
     NotAStreamError: UNPROCESSABLE,
     NotATagError: UNPROCESSABLE,
     UnknownActorError: UNPROCESSABLE,

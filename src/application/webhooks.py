@@ -1,10 +1,9 @@
 """Webhooks: who may deliver to a flow, and that a delivery is taken once."""
 
 import base64
-import hmac
 import secrets
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Awaitable, Callable
 from hashlib import sha256
 from typing import Final
 from uuid import NAMESPACE_URL, UUID, uuid4, uuid5
@@ -26,16 +25,20 @@ from application.ports import (
 )
 from application.repeats import once
 from application.standing import Standings
+from application.webhook_styles import (
+    PREFIX,
+    STYLES,
+    Headers,
+    UnusableWebhookSecretError,
+    check_secret,
+)
+from domain.flow.events import SignatureStyle
 from domain.flow.flow import Flow
 from domain.kernel import DomainError
 
-WINDOW: Final = 300.0
-"""Seconds that the clock of whoever signs may be apart from ours, either way."""
-PREFIX: Final = "whsec_"
 KIND: Final = "webhook-secret"
-SCHEME: Final = "v1"
-LONGEST_ID: Final = 256
-_NOBODYS: Final = "nobody's secret"
+THEIRS: Final = frozenset({"stripe", "slack"})
+"""Styles of those who make their secrets themselves."""
 
 
 class SignatureRefusedError(DomainError):
@@ -43,23 +46,27 @@ class SignatureRefusedError(DomainError):
 
 
 class WebhookAccess(msgspec.Struct, frozen=True):
-    """Who may deliver beside the owner: whoever signs, or anybody (``open``)."""
+    """
+    Who may deliver beside the owner: whoever signs, or anybody (``open``).
+
+    ``style`` is the rules by which deliveries are signed, where they may be.
+    """
 
     signed: bool
     open: bool
+    style: SignatureStyle | None
 
 
-class Signature(msgspec.Struct, frozen=True):
+class Signing(msgspec.Struct, frozen=True, kw_only=True):
     """
-    How a delivery is signed, by the rules of standardwebhooks.com.
+    How deliveries shall be signed.
 
-    ``signatures`` are ``v1,<Base64 of HMAC-SHA256>``, with a space between; signed
-    are the id, the time in seconds since 1970, and the body, with dots between.
+    Without a ``secret`` one is made. Stripe and Slack make theirs themselves, so
+    those must be told.
     """
 
-    id: str
-    at: str
-    signatures: str
+    style: SignatureStyle = "standard"
+    secret: str | None = None
 
 
 class Delivery(msgspec.Struct, frozen=True):
@@ -67,6 +74,7 @@ class Delivery(msgspec.Struct, frozen=True):
 
     flow: FlowToRun
     cause: Cause
+    style: SignatureStyle | None = None
 
 
 class Webhooks:
@@ -93,35 +101,59 @@ class Webhooks:
         """Tell who may deliver to *actor*'s flow."""
         return _access(await self._flows.head(actor, flow_id))
 
-    async def set_secret(self, flow_id: UUID, *, cause: Cause) -> Done[str]:
-        """Make a new secret to sign with, in place of any earlier; return it."""
+    async def set_secret(
+        self, flow_id: UUID, signing: Signing, *, cause: Cause
+    ) -> Done[str | None]:
+        """
+        Have deliveries signed, with no earlier secret; return one that was made.
 
-        async def again(before: Saved) -> Done[str]:
+        Raise `UnusableWebhookSecretError` if the one that was brought is none.
+        """
+        if signing.secret is not None:
+            check_secret(signing.style, signing.secret)
+        elif signing.style in THEIRS:
+            raise UnusableWebhookSecretError("it is shown where they send it from")
+
+        async def again(before: Saved) -> Done[str | None]:
             [secret] = ids_in(before.answer)
             opened = (await self._vault.open([secret])).get(secret)
             if opened is None:
                 raise NotFoundError("secret", secret)
-            return Done(opened, before.position)
+            made = None if signing.secret is not None else opened
+            return Done(made, before.position)
 
-        async def attempt() -> Done[str]:
-            flow = await self._mine(cause.actor, flow_id)
-            plain = PREFIX + base64.b64encode(secrets.token_bytes(32)).decode()
-            sealed = await self._vault.seal(flow.owner, KIND, plain)
-            earlier = flow.webhook_secret
-            flow.sign_webhook(sealed.id)
-            saved = await self._store.save(
-                flow,
-                cause=cause,
-                attached=Attached(
-                    secrets=(sealed,), destroyed=(earlier,) if earlier else ()
-                ),
-                answer=answer_of(sealed.id),
-            )
-            return await again(saved) if saved.repeated else Done(plain, saved.position)
+        async def attempt() -> Done[str | None]:
+            return await self._set_secret(flow_id, signing, cause=cause, again=again)
 
         return await once(
             self._store, cause, again=again, attempt=lambda: deciding_again(attempt)
         )
+
+    async def _set_secret(
+        self,
+        flow_id: UUID,
+        signing: Signing,
+        *,
+        cause: Cause,
+        again: Callable[[Saved], Awaitable[Done[str | None]]],
+    ) -> Done[str | None]:
+        flow = await self._mine(cause.actor, flow_id)
+        made = PREFIX + base64.b64encode(secrets.token_bytes(32)).decode()
+        plain = made if signing.secret is None else signing.secret
+        sealed = await self._vault.seal(flow.owner, KIND, plain)
+        earlier = flow.webhook_secret
+        flow.sign_webhook(sealed.id, signing.style)
+        saved = await self._store.save(
+            flow,
+            cause=cause,
+            attached=Attached(
+                secrets=(sealed,), destroyed=(earlier,) if earlier else ()
+            ),
+            answer=answer_of(sealed.id),
+        )
+        if saved.repeated:
+            return await again(saved)
+        return Done(made if signing.secret is None else None, saved.position)
 
     async def remove_secret(self, flow_id: UUID, *, cause: Cause) -> Done[None]:
         """Take no signed deliveries any more."""
@@ -159,21 +191,27 @@ class Webhooks:
         return await self._delivery(flow, cause)
 
     async def signed(
-        self, identifier: str, owner: UUID | None, signature: Signature, body: bytes
+        self, identifier: str, owner: UUID | None, headers: Headers, body: bytes
     ) -> Delivery:
         """
-        Return the delivery that *signature* is for, or raise `SignatureRefusedError`.
+        Return the delivery that *headers* sign, or raise `SignatureRefusedError`.
 
         The same id is the same delivery: what is sent again, by whomever, starts
         nothing.
         """
         flow = await self._anybodys(identifier, owner)
         secret = await self._secret_of(flow)
-        right = _is_signed(secret or _NOBODYS, signature, body)
-        if not right or secret is None or flow is None or not self._in_time(signature):
+        style = "standard" if flow is None else flow.webhook_style
+        shown = STYLES[style](headers, body)
+        right = shown.is_right(style, secret)
+        if not right or flow is None or not shown.is_in_time(self._now()):
             raise SignatureRefusedError
-        command = uuid5(NAMESPACE_URL, f"webhook/{flow.id}/signed/{signature.id}")
-        return await self._delivery(flow, _kept(command, body))
+        # Those of Standard Webhooks came first, and keep the names that they had.
+        under = "signed" if style == "standard" else style
+        command = uuid5(NAMESPACE_URL, f"webhook/{flow.id}/{under}/{shown.id}")
+        cause = _kept(command, body if shown.same_body else b"")
+        delivery = await self._delivery(flow, cause)
+        return msgspec.structs.replace(delivery, style=style)
 
     async def unsigned(
         self, identifier: str, owner: UUID | None, *, key: str | None, body: bytes
@@ -210,11 +248,6 @@ class Webhooks:
             return None
         return (await self._vault.open([flow.webhook_secret])).get(flow.webhook_secret)
 
-    def _in_time(self, signature: Signature) -> bool:
-        if not (signature.at.isascii() and signature.at.isdigit()):
-            return False
-        return abs(self._now() - int(signature.at[:18])) <= WINDOW
-
     async def _mine(self, actor: Actor, flow_id: UUID) -> Flow:
         await self._permissions.require(actor, "flow", flow_id)
         flow = await self._store.load(Flow, flow_id)
@@ -239,36 +272,13 @@ class Webhooks:
         )
 
 
-def signature_in(headers: Mapping[str, str]) -> Signature | None:
-    """Return the signature that *headers* bring, if they bring any part of one."""
-    id_, at, signatures = (
-        headers.get(f"webhook-{name}") for name in ("id", "timestamp", "signature")
-    )
-    if id_ is None and at is None and signatures is None:
-        return None
-    return Signature(id_ or "", at or "", signatures or "")
-
-
-def sign(secret: str, delivery: str, at: str, body: bytes) -> str:
-    """Return the signature of a delivery, as whoever delivers it makes it."""
-    key = base64.b64decode(secret.removeprefix(PREFIX), validate=False)
-    signed = f"{delivery}.{at}.".encode() + body
-    digest = hmac.digest(key, signed, sha256)
-    return f"{SCHEME},{base64.b64encode(digest).decode()}"
-
-
-def _is_signed(secret: str, signature: Signature, body: bytes) -> bool:
-    if not signature.id or len(signature.id) > LONGEST_ID:
-        return False
-    if secret == _NOBODYS:  # as long as if there were a secret
-        secret = PREFIX + base64.b64encode(bytes(32)).decode()
-    right = sign(secret, signature.id, signature.at, body).encode()
-    given = signature.signatures.encode().split(b" ")[:10]
-    return any(hmac.compare_digest(one, right) for one in given)
-
-
 def _access(flow: FlowToRun) -> WebhookAccess:
-    return WebhookAccess(signed=flow.webhook_secret is not None, open=flow.webhook_open)
+    signed = flow.webhook_secret is not None
+    return WebhookAccess(
+        signed=signed,
+        open=flow.webhook_open,
+        style=flow.webhook_style if signed else None,
+    )
 
 
 def _kept(command: UUID, body: bytes) -> Cause:

@@ -12,7 +12,7 @@ import httpx
 import pytest
 
 from api.composition import Application
-from application.webhooks import WINDOW, sign
+from application.webhook_styles import WINDOW, sign
 from infrastructure.components.drawing import Drawing
 from tests.api.asking import drawn_by, key_of
 from tests.api.conftest import Person
@@ -144,8 +144,8 @@ async def test_an_open_webhook_takes_whatever_comes(
     await ada.put(settings, json={"open": False})
     closed = await anybody.post(url, content=BODY)
 
-    assert before == {"signed": False, "open": False}
-    assert opened.json() == {"signed": False, "open": True}
+    assert before == {"signed": False, "open": False, "style": None}
+    assert opened.json() == {"signed": False, "open": True, "style": None}
     assert by_anybody.status_code == by_bob.status_code == named.status_code == 202
     assert once[0].headers["x-run-id"] == once[1].headers["x-run-id"]
     assert other.status_code == 422
@@ -249,7 +249,7 @@ async def test_a_secret_is_shown_once_kept_in_the_vault_and_can_be_changed(
     assert first.startswith("whsec_")
     assert by_first.status_code == by_nothing.status_code == 403
     assert by_second.status_code == 202
-    assert shown.json() == {"signed": True, "open": False}
+    assert shown.json() == {"signed": True, "open": False, "style": "standard"}
     for text in (shown.text, exported.text, events.text):
         assert first not in text
         assert second not in text
@@ -273,14 +273,92 @@ async def test_what_a_deactivated_owner_opened_is_closed(
     assert after.status_code == 403
 
 
-def test_a_signature_is_the_one_of_standard_webhooks() -> None:
-    # The example of https://github.com/standard-webhooks/standard-webhooks.
-    secret = "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw"
-    body = b'{"test": 2432232314}'
-    key = base64.b64decode("MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw")
-    digest = hmac.new(key, b"msg_p5jXN8AQM9LWM0D4loKWxJek.1614265330." + body, sha256)
+def of(style: str, secret: str, body: bytes, *, delivery: str) -> dict[str, str]:
+    """Sign as whoever delivers in that style."""
+    at = str(int(time.time()))
 
-    made = sign(secret, "msg_p5jXN8AQM9LWM0D4loKWxJek", "1614265330", body)
+    def digest(words: bytes) -> str:
+        return hmac.new(secret.encode(), words, sha256).hexdigest()
 
-    assert made == "v1,g0hM9SsE+OTPJTGt/tmIKtSyZlE3uFJELVlNIOLJ1OE="
-    assert made == f"v1,{base64.b64encode(digest.digest()).decode()}"
+    match style:
+        case "github":
+            return {
+                "X-GitHub-Delivery": delivery,
+                "X-Hub-Signature-256": f"sha256={digest(body)}",
+            }
+        case "stripe":
+            v1 = digest(f"{at}.".encode() + body)
+            return {"Stripe-Signature": f"t={at},v1={v1}"}
+        case _:
+            v0 = digest(f"v0:{at}:".encode() + body)
+            return {"X-Slack-Request-Timestamp": at, "X-Slack-Signature": f"v0={v0}"}
+
+
+@pytest.mark.parametrize("style", ["github", "stripe", "slack"])
+async def test_a_delivery_is_signed_in_the_style_its_flow_is_set_to(
+    ada: Person, anybody: httpx.AsyncClient, flow: str, root: Person, style: str
+) -> None:
+    url, settings = f"/api/v1/webhook/{flow}", f"/api/v1/flows/{flow}/webhook"
+    brought = f"whsec_brought-by-{uuid4().hex}"
+    body = b'{"id": "evt_7", "event_id": "Ev7", "order": 7, "note": "n"}'
+    set_ = await ada.post(
+        f"{settings}/secret", json={"style": style, "secret": brought}
+    )
+    right = of(style, brought, body, delivery="d-1")
+    first = await anybody.post(url, content=body, headers=right)
+    again = of(style, brought, body, delivery="d-1")
+    second = await anybody.post(url, content=body, headers=again)
+    wrong = of(style, brought + "x", body, delivery="d-2")
+    refused = await anybody.post(url, content=body, headers=wrong)
+    standard = await anybody.post(
+        url, content=body, headers=signed("whsec_" + base64.b64encode(b"k").decode())
+    )
+    events = await root.get(f"/api/v1/admin/streams/{flow}")
+
+    assert (set_.status_code, set_.json()) == (201, {"secret": None, "style": style})
+    assert (await ada.get(settings)).json()["style"] == style
+    assert first.status_code == second.status_code == 202
+    assert first.headers["x-run-id"] == second.headers["x-run-id"]
+    assert refused.status_code == standard.status_code == 403
+    assert await runs_of(ada, flow) == 1
+    assert brought not in events.text
+    assert (await ended(ada, first.headers["x-run-id"]))["status"] == "succeeded"
+
+
+async def test_slack_is_answered_what_it_asks_before_it_delivers(
+    ada: Person, anybody: httpx.AsyncClient, flow: str
+) -> None:
+    url, settings = f"/api/v1/webhook/{flow}", f"/api/v1/flows/{flow}/webhook"
+    secret = uuid4().hex
+    await ada.post(f"{settings}/secret", json={"style": "slack", "secret": secret})
+    asked = b'{"type": "url_verification", "challenge": "3eZb", "token": "t"}'
+    answered = await anybody.post(
+        url, content=asked, headers=of("slack", secret, asked, delivery="")
+    )
+    unsigned = await anybody.post(url, content=asked)
+
+    assert (answered.status_code, answered.json()) == (200, {"challenge": "3eZb"})
+    assert unsigned.status_code == 403
+    assert await runs_of(ada, flow) == 0
+
+
+async def test_a_secret_must_be_one_that_its_style_can_sign_with(
+    ada: Person, flow: str
+) -> None:
+    settings = f"/api/v1/flows/{flow}/webhook"
+    made = await ada.post(f"{settings}/secret", json={"style": "github"})
+    refused = [
+        await ada.post(f"{settings}/secret", json=body)
+        for body in (
+            {"style": "stripe"},
+            {"style": "slack"},
+            {"style": "github", "secret": "short"},
+            {"secret": "not of standard webhooks"},
+        )
+    ]
+    unknown = await ada.post(f"{settings}/secret", json={"style": "gitea"})
+
+    assert made.json()["secret"].startswith("whsec_")
+    assert {one.status_code for one in refused} == {422}
+    assert unknown.status_code == 422
+    assert (await ada.get(settings)).json()["style"] == "github"

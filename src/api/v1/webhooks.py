@@ -4,9 +4,10 @@ from typing import Any
 from uuid import UUID
 
 import msgspec
-from litestar import Controller, Request, delete, get, post, put
+from litestar import Controller, Request, Response, delete, get, post, put
 from litestar.connection import ASGIConnection
 from litestar.handlers.base import BaseRouteHandler
+from litestar.openapi.datastructures import ResponseSpec
 from litestar.params import FromPath, FromQuery, RequestBody
 
 from api.given import Given
@@ -18,7 +19,9 @@ from api.v1.run_shapes import no_variables_in_headers
 from application.permissions import NotFoundError
 from application.ports import Actor, Cause
 from application.runs import Runs
-from application.webhooks import Delivery, WebhookAccess, Webhooks, signature_in
+from application.webhook_styles import shows_a_signature
+from application.webhooks import Delivery, Signing, WebhookAccess, Webhooks
+from domain.flow.events import SignatureStyle
 from domain.run.asked import Asked
 
 EMPTY = (
@@ -43,9 +46,25 @@ class OpenTo(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class NewSecret(msgspec.Struct, frozen=True, kw_only=True):
-    """The secret to sign deliveries with; it is shown this once."""
+    """The secret to sign deliveries with, shown this once; none that was brought."""
 
-    secret: str
+    secret: str | None
+    style: SignatureStyle
+
+
+class Challenge(msgspec.Struct, frozen=True, kw_only=True):
+    """What Slack wants to hear once, before it delivers."""
+
+    challenge: str
+
+
+ASKED = {
+    200: ResponseSpec(Challenge, description="What Slack asked before it delivers")
+}
+
+
+class _Verification(msgspec.Struct, tag_field="type", tag="url_verification"):
+    challenge: str
 
 
 async def admit_who_shows_a_key(
@@ -68,6 +87,7 @@ class WebhookController(Controller):
         "/{flow_id_or_name:str}",
         status_code=202,
         guards=[admit_who_shows_a_key],
+        responses=ASKED,
         opt=GUARDED_ITSELF | RUN,
     )
     async def deliver(
@@ -78,16 +98,19 @@ class WebhookController(Controller):
         webhooks: Given[Webhooks],
         runs: Given[Runs],
         user_id: FromQuery[UUID | None] = None,
-    ) -> Taken:
+    ) -> Response[Taken | Challenge]:
         """
         Run a flow with the body of the request, whatever that is.
 
-        Send an API key, or sign by standardwebhooks.com; a flow may be open as well.
+        Send an API key, or sign as the owner said; a flow may be open as well. What
+        Slack asks before it delivers is answered with 200, and runs nothing.
         """
         body = await request.body()
         delivery = await _delivery(request, flow_id_or_name, user_id, webhooks, body)
         if not body:
             raise Refusal(400, EMPTY)
+        if delivery.style == "slack" and (asked := _challenge_in(body)):
+            return Response(asked, status_code=200)
         requested = await runs.request(
             delivery.flow,
             Asked(
@@ -99,7 +122,7 @@ class WebhookController(Controller):
             cause=delivery.cause,
         )
         leave(request.scope, {"x-run-id": str(requested.run)})
-        return Taken()
+        return Response(Taken())
 
 
 class WebhookAccessController(Controller):
@@ -141,11 +164,13 @@ class WebhookAccessController(Controller):
         cause: Given[Cause],
         webhooks: Given[Webhooks],
         answers: Given[Answers],
+        data: RequestBody[Signing | None] = None,
     ) -> NewSecret:
-        """Make a new secret to sign deliveries with; an earlier one is void."""
-        done = await webhooks.set_secret(flow_id, cause=cause)
+        """Have deliveries signed with a new secret; an earlier one is void."""
+        signing = data or Signing()
+        done = await webhooks.set_secret(flow_id, signing, cause=cause)
         await answers.settle(done.position)
-        return NewSecret(secret=done.result)
+        return NewSecret(secret=done.result, style=signing.style)
 
     @delete("/secret", status_code=204)
     async def remove_secret(
@@ -174,12 +199,20 @@ async def _delivery(
             return await webhooks.owned(identifier, cause=await cause_of(request))
         except NotFoundError:
             raise Refusal(404, f"Flow identifier {identifier} not found") from None
-    signature = signature_in(request.headers)
-    if signature is not None:
-        return await webhooks.signed(identifier, owner, signature, body)
+    if shows_a_signature(request.headers):
+        return await webhooks.signed(identifier, owner, request.headers, body)
     key = request.headers.get("idempotency-key")
     try:
         return await webhooks.unsigned(identifier, owner, key=key, body=body)
     except NotFoundError:
         # Closed and unknown alike: who shows nothing is told nothing.
         raise Refusal(403, NO_KEY, BEARER) from None
+
+
+def _challenge_in(body: bytes) -> Challenge | None:
+    """Return what Slack asks before it delivers, if *body* is that."""
+    try:
+        asked = msgspec.json.decode(body, type=_Verification)
+    except (msgspec.DecodeError, RecursionError, UnicodeDecodeError):
+        return None
+    return Challenge(challenge=asked.challenge)

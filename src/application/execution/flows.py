@@ -10,7 +10,7 @@ import msgspec
 from application.gathered import Gathered
 from application.permissions import NotFoundError, Permissions
 from application.ports import Actor, Claims, EventStore
-from domain.flow.events import Access, FlowEvent
+from domain.flow.events import Access, FlowEvent, SignatureStyle
 from domain.flow.flow import Flow
 from domain.kernel import Json
 
@@ -22,9 +22,10 @@ class FlowToRun(msgspec.Struct, frozen=True, kw_only=True):
     """
     One version of a flow; its document holds secrets by reference.
 
-    ``webhook_secret`` names the secret that deliveries are signed with, and
-    ``webhook_open`` says that anybody may deliver. ``source`` is the flow that it is
-    in truth, where ``id`` is what a visitor has of it.
+    ``webhook_secret`` names the secret that deliveries are signed with, by the rules
+    of ``webhook_style``, and ``webhook_open`` says that anybody may deliver.
+    ``source`` is the flow that it is in truth, where ``id`` is what a visitor has of
+    it.
     """
 
     id: UUID
@@ -34,6 +35,7 @@ class FlowToRun(msgspec.Struct, frozen=True, kw_only=True):
     document: Json
     access: Access = "PRIVATE"
     webhook_secret: UUID | None = None
+    webhook_style: SignatureStyle = "standard"
     webhook_open: bool = False
     source: UUID | None = None
 
@@ -85,6 +87,7 @@ class StoredFlows(FlowsToRun):
             document=flow.document,
             access=flow.access,
             webhook_secret=flow.webhook_secret,
+            webhook_style=flow.webhook_style,
             webhook_open=flow.webhook_open,
         )
 

@@ -187,6 +187,10 @@ class FlowUnpublished(Event, frozen=True, kw_only=True, tag="flow.unpublished"):
     external_id: str
 
 
+type SignatureStyle = Literal["standard", "github", "stripe", "slack"]
+"""Whose rules the signature of a delivery follows."""
+
+
 class WebhookSecretChanged(
     Event, frozen=True, kw_only=True, tag="flow.webhook_secret_changed"
 ):
@@ -195,6 +199,7 @@ class WebhookSecretChanged(
     impersonal: ClassVar[bool] = True
 
     secret: UUID
+    style: SignatureStyle = "standard"
 
 
 class WebhookSecretRemoved(

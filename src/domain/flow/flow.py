@@ -30,6 +30,7 @@ from domain.flow.events import (
     FlowUnlocked,
     FlowUnpublished,
     McpExposureChanged,
+    SignatureStyle,
     WebhookAccessChanged,
     WebhookSecretChanged,
     WebhookSecretRemoved,
@@ -91,6 +92,7 @@ class Flow(Aggregate[FlowEvent]):
         self.action_description: str | None = None
         self.webhook_secret: UUID | None = None
         self.webhook_open = False
+        self.webhook_style: SignatureStyle = "standard"
         self.publications: dict[str, str] = {}
         """What it is called on each platform where it is published, by address."""
         self.deleted = False
@@ -269,10 +271,10 @@ class Flow(Aggregate[FlowEvent]):
             )
         )
 
-    def sign_webhook(self, secret: UUID) -> None:
+    def sign_webhook(self, secret: UUID, style: SignatureStyle = "standard") -> None:
         """Let deliveries be signed with a *secret* of the vault, and no earlier one."""
         self._require_present()
-        self._record(WebhookSecretChanged(secret=secret))
+        self._record(WebhookSecretChanged(secret=secret, style=style))
 
     def unsign_webhook(self) -> None:
         """Take no signed deliveries any more; without a secret nothing changes."""
@@ -356,8 +358,8 @@ class Flow(Aggregate[FlowEvent]):
                 gone = event.platform_url
                 kept = {k: v for k, v in self.publications.items() if k != gone}
                 self.publications = kept
-            case WebhookSecretChanged(secret=secret):
-                self.webhook_secret = secret
+            case WebhookSecretChanged(secret=secret, style=style):
+                self.webhook_secret, self.webhook_style = secret, style
             case WebhookSecretRemoved():
                 self.webhook_secret = None
             case WebhookAccessChanged(open=to_anybody):

@@ -5,11 +5,11 @@ from uuid import UUID
 
 import msgspec
 
-from domain.flow.events import Access
+from domain.flow.events import Access, SignatureStyle
 from domain.flow.flow import Flow
 from domain.kernel import Json
 
-SCHEMA: Final = 3
+SCHEMA: Final = 4
 """To be raised whenever a field changes, or what an event does to a flow does."""
 
 
@@ -35,6 +35,7 @@ class FlowSnapshot(msgspec.Struct, frozen=True, kw_only=True):
     action_description: str | None
     webhook_secret: UUID | None
     webhook_open: bool
+    webhook_style: SignatureStyle
     publications: dict[str, str]
     deleted: bool
 
