@@ -32,6 +32,7 @@ from application.file_limits import (
     NoRoomForFileError,
     UnwantedFileTypeError,
 )
+from application.mcp_access import UnsupportedMcpAccessError
 from application.mcp_servers import (
     McpServerNameTakenError,
     McpServerNotFoundError,
@@ -134,6 +135,7 @@ STATUS: Final[dict[type[DomainError], int]] = {
     PrivilegeError: 403,
     WrongKeyError: 403,
     SignatureRefusedError: 403,
+    UnsupportedMcpAccessError: 403,
     WrongCredentialsError: 401,
     InactiveUserError: 401,
     NotSignedInError: 401,

@@ -1,69 +1,39 @@
 """Who may call a project's flows as tools, and which of them are tools at all."""
 
 import hmac
-from collections.abc import Mapping
-from typing import Annotated, Any, Final, Literal
+from typing import Annotated, Any, Final
 from uuid import UUID
 
 import msgspec
-from msgspec import UNSET, Meta, UnsetType
+from msgspec import UNSET, Meta
 
+from application.auth_settings import AskedSettings, Text, wanted_access
 from application.commands import Done, deciding_again
 from application.failures import Failures
 from application.names import Name
 from application.permissions import Permissions
 from application.ports import (
     Actor,
-    Attached,
     Cause,
     EventStore,
-    Owned,
     Ownership,
-    Sealed,
     StreamNotFoundError,
     Vault,
 )
 from application.sessions import Accounts
 from domain.flow.flow import Flow
-from domain.flow.secrets import PLACEHOLDER
 from domain.kernel import Aggregate, DomainError
 from domain.project.events import McpAccess
 from domain.project.project import Project
 
-KEY: Final = "mcp-access"
 MOST_FLOWS: Final = 1_000
 """How many flows one request may speak of."""
 
-_SECRETS: Final = ("api_key", "password", "bearer_token", "oauth_client_secret")
 _CARRIED_OUT: Final = ("none", "apikey", "basic", "bearer")
-
-type AuthType = Literal["none", "apikey", "basic", "bearer", "iam", "oauth"]
-type Text = Annotated[str, Meta(max_length=4_096)]
 
 
 class UnsupportedMcpAccessError(DomainError):
-    """This server cannot check callers of tools in the way the project asks for."""
-
-
-class McpAuthSettings(msgspec.Struct, frozen=True, kw_only=True):
-    """How callers prove who they are; a secret of ``********`` stays as it is."""
-
-    auth_type: AuthType = "none"
-    api_key: Text | None = None
-    username: Text | None = None
-    password: Text | None = None
-    bearer_token: Text | None = None
-    iam_endpoint: Text | None = None
-    oauth_host: Text | None = None
-    oauth_port: Text | None = None
-    oauth_server_url: Text | None = None
-    oauth_callback_path: Text | None = None
-    oauth_client_id: Text | None = None
-    oauth_client_secret: Text | None = None
-    oauth_auth_url: Text | None = None
-    oauth_token_url: Text | None = None
-    oauth_mcp_scope: Text | None = None
-    oauth_provider_scope: Text | None = None
+    """OAuth and IAM are not served; the owner may choose apikey, bearer or basic."""
 
 
 class McpToolSettings(msgspec.Struct, frozen=True, kw_only=True):
@@ -81,7 +51,7 @@ class McpChange(msgspec.Struct, frozen=True, kw_only=True):
     """What is to change; without ``auth_settings`` callers are checked as before."""
 
     settings: Annotated[list[McpToolSettings], Meta(max_length=MOST_FLOWS)]
-    auth_settings: McpAuthSettings | UnsetType | None = UNSET
+    auth_settings: AskedSettings = UNSET
 
 
 class Offered(msgspec.Struct, frozen=True, kw_only=True):
@@ -91,15 +61,6 @@ class Offered(msgspec.Struct, frozen=True, kw_only=True):
     key: str | None = None
     bearer: str | None = None
     basic: tuple[str, str] | None = None
-
-
-def auth_shown(access: McpAccess | None) -> dict[str, str | None] | None:
-    """Return settings as people may see them: all keys, without the secrets."""
-    if access is None:
-        return None
-    masked = dict.fromkeys(access.secrets, PLACEHOLDER)
-    given = {"auth_type": access.auth_type} | access.plain | masked
-    return {key: given.get(key) for key in McpAuthSettings.__struct_fields__}
 
 
 class Caller(msgspec.Struct, frozen=True):
@@ -148,24 +109,19 @@ class McpAccesses:
             for one in await self._permissions.among(actor, "flow", list(asked))
             if one.project == project_id
         ]
-        sealed = await self._sealed(owned, change.auth_settings)
+        wanted = await wanted_access(
+            change.auth_settings, owner=owned.owner, vault=self._vault
+        )
 
         async def attempt() -> Done[int]:
             project = await self._store.load(Project, project_id)
-            before, held = project.mcp_access, project.secrets
-            if change.auth_settings is not UNSET:
-                project.configure_mcp_access(
-                    _access(change.auth_settings, before, sealed)
-                )
+            attached = wanted.decide(project)
             decided: list[Aggregate[Any]] = [project]
             decided += [await self._expose(asked[one.resource]) for one in flows]
             saved = await self._store.save(
                 *(one for one in decided if one.recorded),
                 cause=cause,
-                attached=Attached(
-                    secrets=tuple(sealed.values()) if project.recorded else (),
-                    destroyed=tuple(ref for ref in held if ref not in project.secrets),
-                ),
+                attached=attached,
             )
             return Done(len(flows), saved.position)
 
@@ -176,7 +132,8 @@ class McpAccesses:
         Return the project's owner where its settings let the caller act as them.
 
         Nobody is let in whose owner may not sign in. Raise `TooManyFailuresError`
-        where too many wrong secrets came from this address.
+        where too many wrong secrets came from this address, and
+        `UnsupportedMcpAccessError`, whoever calls, where nobody can be checked so.
         """
         try:
             project = await self._store.load(Project, project_id)
@@ -185,6 +142,8 @@ class McpAccesses:
         access = project.mcp_access
         if access is None or project.deleted:
             return Caller(None)
+        if access.auth_type not in _CARRIED_OUT:
+            raise UnsupportedMcpAccessError
         await self._failures.check(str(project_id), offered.address)
         fits, shown = await self._fits(access, offered)
         if not fits:
@@ -198,12 +157,6 @@ class McpAccesses:
     async def note_failure(self, project_id: UUID, address: str) -> None:
         """Count a wrong secret from *address*."""
         await self._failures.note(str(project_id), address)
-
-    async def require_carried_out(self, project_id: UUID) -> None:
-        """Raise `UnsupportedMcpAccessError` where callers cannot be checked so."""
-        access = (await self._store.load(Project, project_id)).mcp_access
-        if access is not None and access.auth_type not in _CARRIED_OUT:
-            raise UnsupportedMcpAccessError(access.auth_type)
 
     async def _fits(self, access: McpAccess, offered: Offered) -> tuple[bool, bool]:
         """Tell whether what is offered fits, and whether anything was."""
@@ -236,42 +189,6 @@ class McpAccesses:
         if wanted:
             flow.expose(**wanted)
         return flow
-
-    async def _sealed(
-        self, owned: Owned, settings: McpAuthSettings | UnsetType | None
-    ) -> dict[str, Sealed]:
-        if settings is None or settings is UNSET:
-            return {}
-        given = {name: getattr(settings, name) for name in _SECRETS}
-        return {
-            name: await self._vault.seal(owned.owner, KEY, text)
-            for name, text in given.items()
-            if text and text != PLACEHOLDER
-        }
-
-
-def _access(
-    settings: McpAuthSettings | UnsetType | None,
-    before: McpAccess | None,
-    sealed: Mapping[str, Sealed],
-) -> McpAccess | None:
-    if settings is None or settings is UNSET:
-        return None
-    given = msgspec.structs.asdict(settings)
-    kept = {
-        name: ref
-        for name, ref in (before.secrets if before else {}).items()
-        if given[name] == PLACEHOLDER
-    }
-    return McpAccess(
-        auth_type=settings.auth_type,
-        plain={
-            name: text
-            for name, text in given.items()
-            if text and name != "auth_type" and name not in _SECRETS
-        },
-        secrets=kept | {name: one.id for name, one in sealed.items()},
-    )
 
 
 def _alike(given: str, known: str | None) -> bool:

@@ -7,6 +7,7 @@ from uuid import UUID, uuid4
 import msgspec
 from msgspec import UNSET, Meta, UnsetType
 
+from application.auth_settings import AskedSettings, WantedAccess, wanted_access
 from application.commands import (
     Done,
     Turns,
@@ -31,6 +32,7 @@ from application.ports import (
     Owned,
     Ownership,
     Saved,
+    Vault,
 )
 from application.project_tree import ProjectTree
 from application.repeats import once
@@ -58,6 +60,7 @@ class ProjectChange(msgspec.Struct, frozen=True, kw_only=True):
     parent_id: UUID | UnsetType | None = UNSET
     flows: FlowIds | UnsetType = UNSET
     components: FlowIds | UnsetType = UNSET
+    auth_settings: AskedSettings = UNSET
 
     @property
     def wanted(self) -> list[UUID] | None:
@@ -86,6 +89,7 @@ class Projects:
         claims: Claims,
         ownership: Ownership,
         flows: Flows,
+        vault: Vault,
         new_id: Callable[[], UUID] = uuid4,
     ) -> None:
         self._store = store
@@ -93,6 +97,7 @@ class Projects:
         self._ownership = ownership
         self._permissions = Permissions(ownership)
         self._flows = flows
+        self._vault = vault
         self._tree = ProjectTree(claims, ownership)
         self._new_id = new_id
         self._turns: Turns[UUID] = Turns()
@@ -136,6 +141,7 @@ class Projects:
         parent: UUID | None = None,
         flows: Sequence[UUID] = (),
         bring: Sequence[NewFlow] = (),
+        auth_settings: AskedSettings = UNSET,
     ) -> Done[Project]:
         """
         Open a project, with *flows* moved into it and *bring* created in it.
@@ -144,7 +150,9 @@ class Projects:
         """
         if parent is not None:
             await self._permissions.require(actor, "project", parent)
-        async with self._turns.of(person(actor)):
+        owner = person(actor)
+        access = await wanted_access(auth_settings, owner=owner, vault=self._vault)
+        async with self._turns.of(owner):
             return await self._open_named(
                 actor,
                 name,
@@ -153,6 +161,7 @@ class Projects:
                 parent=parent,
                 flows=flows,
                 bring=bring,
+                access=access,
             )
 
     async def _open_named(
@@ -165,6 +174,7 @@ class Projects:
         parent: UUID | None,
         flows: Sequence[UUID],
         bring: Sequence[NewFlow],
+        access: WantedAccess,
     ) -> Done[Project]:
         owner = person(actor)
         moved = await self._permissions.among(actor, "flow", flows)
@@ -176,6 +186,7 @@ class Projects:
                 description=description,
                 parent=parent,
             )
+            secrets = access.decide(project)
             into = await self._flows.moved(moved, project.id)
             drafts = await self._flows.drafts(
                 bring,
@@ -184,13 +195,21 @@ class Projects:
                 imported=True,
             )
             try:
-                return await self._save_opened(project, into, drafts, cause=cause)
+                return await self._save_opened(
+                    project, into, drafts, secrets, cause=cause
+                )
             except ClaimTakenError:
                 continue
         raise ProjectNameTakenError
 
     async def _save_opened(
-        self, project: Project, into: Changes, drafts: Drafts, *, cause: Cause
+        self,
+        project: Project,
+        into: Changes,
+        drafts: Drafts,
+        secrets: Attached,
+        *,
+        cause: Cause,
     ) -> Done[Project]:
         saved = await self._store.save(
             project,
@@ -203,6 +222,7 @@ class Projects:
                     owned=(_owned(project),),
                 ),
                 await self._placed(project),
+                secrets,
                 into.attached,
                 drafts.attached,
             ),
@@ -220,21 +240,25 @@ class Projects:
         """
         Give a project another name; or else make its list of flows the given one.
 
-        A request that renames does nothing else: clients send an empty list of
-        flows with it and do not mean it.
+        A request that renames does nothing else, but for who may call its tools:
+        clients send an empty list of flows with it and do not mean it.
         """
-        await self._permissions.require(actor, "project", project_id)
+        owned = await self._permissions.require(actor, "project", project_id)
+        access = await wanted_access(
+            change.auth_settings, owner=owned.owner, vault=self._vault
+        )
 
         async def attempt() -> Done[Project]:
             project = await self.get(project_id)
+            secrets = access.decide(project)
             if change.name and change.name != project.name:
-                return await self._rename(project, change.name, cause=cause)
-            return await self._rearrange(actor, project, change, cause=cause)
+                return await self._rename(project, change.name, secrets, cause=cause)
+            return await self._rearrange(actor, project, change, secrets, cause=cause)
 
         return await deciding_again(attempt)
 
     async def _rename(
-        self, project: Project, name: str, *, cause: Cause
+        self, project: Project, name: str, secrets: Attached, *, cause: Cause
     ) -> Done[Project]:
         before = project_claim(project.owner, project.name, project.id)
         project.rename(name)
@@ -242,9 +266,12 @@ class Projects:
             saved = await self._store.save(
                 project,
                 cause=cause,
-                attached=Attached(
-                    claims=(project_claim(project.owner, name, project.id),),
-                    released=(before,),
+                attached=together(
+                    Attached(
+                        claims=(project_claim(project.owner, name, project.id),),
+                        released=(before,),
+                    ),
+                    secrets,
                 ),
             )
         except ClaimTakenError as taken:
@@ -252,7 +279,13 @@ class Projects:
         return Done(project, saved.position)
 
     async def _rearrange(
-        self, actor: Actor, project: Project, change: ProjectChange, *, cause: Cause
+        self,
+        actor: Actor,
+        project: Project,
+        change: ProjectChange,
+        secrets: Attached,
+        *,
+        cause: Cause,
     ) -> Done[Project]:
         if change.description is not None and change.description != project.description:
             project.describe(change.description)
@@ -273,7 +306,7 @@ class Projects:
             saved = await self._store.save(
                 *(one for one in aggregates if one.recorded),
                 cause=cause,
-                attached=together(placed, into.attached, out.attached),
+                attached=together(placed, secrets, into.attached, out.attached),
             )
         except ClaimTakenError as taken:
             raise ConcurrencyError from taken

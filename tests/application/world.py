@@ -53,6 +53,7 @@ class World:
             claims=self.store.claims,
             ownership=self.store.ownership,
             flows=self.flows,
+            vault=self.vault,
         )
         self.editing = Editing(
             self.store,

@@ -170,18 +170,6 @@ async def test_a50_nobody_acts_as_an_owner_who_may_not_sign_in(
     assert (await ping(anybody, f"/project/{project}")).status_code == 403
 
 
-@pytest.mark.parametrize("kind", ["oauth", "iam"])
-async def test_a50_what_this_server_cannot_check_opens_no_door(
-    ada: Person, anybody: httpx.AsyncClient, project: str, kind: str
-) -> None:
-    await let_in(ada, project, auth_type=kind, oauth_client_secret="x")
-
-    answers = [await ping(one, f"/project/{project}") for one in (anybody, ada)]
-
-    assert [one.status_code for one in answers] == [403, 400]
-    assert "cannot check callers" in answers[1].json()["detail"]
-
-
 async def test_a50_a_stream_belongs_to_whoever_opened_it(
     address: str, ada: Person, bob: Person, project: str
 ) -> None:

@@ -74,7 +74,6 @@ class Callers:
                 await self._accesses.note_failure(project, offered.address)
             raise
         await self._permissions.require(connection.state.actor, "project", project)
-        await self._accesses.require_carried_out(project)
 
 
 async def no_pages(connection: Connection, _: BaseRouteHandler) -> None:

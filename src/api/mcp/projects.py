@@ -9,7 +9,8 @@ from litestar.params import FromPath, FromQuery, RequestBody
 
 from api.given import Given
 from api.requests import Answers
-from application.mcp_access import McpAccesses, McpChange, auth_shown
+from application.auth_settings import auth_shown
+from application.mcp_access import McpAccesses, McpChange
 from application.ports import Actor, Cause
 from domain.run.tools import tool_description, tool_name
 from projections.flows.views import FlowHeader, FlowViews

@@ -7,8 +7,8 @@ from uuid import UUID
 
 import msgspec
 
+from application.auth_settings import auth_shown
 from application.documents import Documents
-from application.mcp_access import auth_shown
 from domain.flow import secrets
 from domain.flow.flow import Flow
 from domain.kernel import Json

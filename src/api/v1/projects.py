@@ -21,6 +21,7 @@ from api.v1.flow_shapes import (
     shown,
 )
 from api.zipping import gzipped
+from application.auth_settings import McpAuthSettings
 from application.documents import Documents
 from application.names import Name
 from application.permissions import NotFoundError, owns, person
@@ -46,6 +47,7 @@ class NewProject(msgspec.Struct, frozen=True, kw_only=True):
     parent_id: UUID | None = None
     components_list: FlowIds | None = None
     flows_list: FlowIds | None = None
+    auth_settings: McpAuthSettings | None = None
 
 
 class ProjectController(Controller):
@@ -71,6 +73,7 @@ class ProjectController(Controller):
             description=data.description,
             parent=data.parent_id,
             flows=[*(data.flows_list or ()), *(data.components_list or ())],
+            auth_settings=data.auth_settings,
             cause=cause,
         )
         await answers.settle(done.position)
@@ -134,7 +137,7 @@ class ProjectController(Controller):
         cause: Given[Cause],
         answers: Given[Answers],
     ) -> ProjectRead:
-        """Rename a project, or say which flows lie in it."""
+        """Rename a project, or say which flows lie in it; and who calls its tools."""
         done = await projects.change(actor, project_id, data, cause=cause)
         await answers.settle(done.position)
         return project_read(done.result)

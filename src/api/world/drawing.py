@@ -50,7 +50,13 @@ def join_drawing(
         served=served,
         messages=messages,
         flows=flows,
-        projects=Projects(store, claims=claims, ownership=ownership, flows=flows),
+        projects=Projects(
+            store,
+            claims=claims,
+            ownership=ownership,
+            flows=flows,
+            vault=ports.vault,
+        ),
         editing=Editing(
             store,
             ownership=ownership,
