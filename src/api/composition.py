@@ -1,63 +1,42 @@
 """What serving needs, started in order and stopped in reverse."""
 
-import asyncio
 import os
 import secrets
 from collections.abc import AsyncIterator, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
 from datetime import timedelta
 from functools import partial
-from pathlib import Path
 from typing import Final, NamedTuple
 from uuid import UUID, uuid4
 
 import msgspec
-import psycopg
-import sqlalchemy.exc
-from psycopg.conninfo import conninfo_to_dict
-from psycopg_pool import PoolTimeout
 
 from api.departures import departures
 from api.mcp.talks import Talks
 from api.open_streams import OpenStreams
+from api.opening import world_of
 from api.polls import Polls
 from api.sockets import Sockets
 from api.streams import RunStreams
-from api.world import Means, World, wired
+from api.world import World
 from application.execution.flows import StoredFlows
 from application.execution.keeper import system_cause
 from application.execution.variables import OwnersVariables
 from application.ports import (
     SYSTEM,
-    Blobs,
     Cause,
     Recorded,
     Signals,
 )
-from application.ports.tallies import Tallies
 from application.resources import Resources
 from application.runs import Limits, Runs
 from application.tools import Tools
 from application.users import UsernameTakenError
 from domain.user.events import UserErased
-from infrastructure.blobs.local import LocalBlobs
-from infrastructure.blobs.s3 import S3Blobs
-from infrastructure.embedded_postgres import EmbeddedPostgres
 from infrastructure.event_store.listener import Listener
-from infrastructure.event_store.migrate import finish, migrate
-from infrastructure.event_store.store import LOGS, PostgresEventStore
 from infrastructure.evidence.sealer import Sealer
-from infrastructure.installation_keys import keyring_in
-from infrastructure.master_secrets import MasterSecrets
-from infrastructure.postgres import Database
-from infrastructure.secrets import PostgresContents, PostgresVault
 from infrastructure.settings import Settings
-from infrastructure.signals.memory import MemorySignals
-from infrastructure.signals.redis import RedisSignals
-from infrastructure.starting import CannotStartError
 from infrastructure.subject_keys import PostgresSubjectKeys
-from infrastructure.tallies.memory import MemoryTallies
-from infrastructure.tallies.redis import RedisTallies
 from projections.all import ALL
 from projections.daemon import Daemon
 from projections.files.views import FileViews
@@ -68,16 +47,7 @@ from projections.messages.views import MessageViews
 from projections.schedule import Schedule
 from projections.tail import Tail
 
-__all__ = [
-    "Application",
-    "FirstStart",
-    "World",
-    "compose",
-    "finish_migration",
-    "listening",
-    "migrate_database",
-    "open_world",
-]
+__all__ = ["Application", "FirstStart", "World", "compose"]
 
 FIRST_LINK_LIVES: Final = timedelta(hours=1)
 CATCHING_UP: Final = 30.0
@@ -112,7 +82,7 @@ class Application(msgspec.Struct, frozen=True, kw_only=True):
 async def compose(settings: Settings) -> AsyncIterator[Application]:
     """Start everything that serves, and stop it again in reverse."""
     async with AsyncExitStack() as stack:
-        world = await stack.enter_async_context(_world(settings, serving=True))
+        world = await stack.enter_async_context(world_of(settings, serving=True))
         listener = Listener(world.database.dsn)
         await listener.start()
         stack.push_async_callback(listener.stop)
@@ -161,129 +131,6 @@ async def _look_after(world: World, stack: AsyncExitStack) -> None:
         stack.push_async_callback(one.stop)
 
 
-@asynccontextmanager
-async def open_world(settings: Settings) -> AsyncIterator[World]:
-    """Open what the command line works with, beside a server or without one."""
-    async with _world(settings, serving=False) as world:
-        yield world
-
-
-@asynccontextmanager
-async def listening(world: World) -> AsyncIterator[asyncio.Event]:
-    """Lend an event that is set when a log may have grown."""
-    heard = asyncio.Event()
-    listener = Listener(world.database.dsn)
-    for log in LOGS:
-        listener.on(log, lambda _log, _position: heard.set())
-    await listener.start()
-    try:
-        yield heard
-    finally:
-        await listener.stop()
-
-
-async def migrate_database(settings: Settings) -> None:
-    """Bring the database's tables up to date."""
-    async with _addresses(settings, serving=False) as addresses:
-        await _migrate(addresses)
-
-
-async def finish_migration(settings: Settings) -> list[str]:
-    """Begin with what no older server would understand; return what that is."""
-    async with _addresses(settings, serving=False) as addresses:
-        await _migrate(addresses)
-        return await finish(addresses.migration_dsn)
-
-
-class _Addresses(NamedTuple):
-    dsn: str
-    migration_dsn: str
-
-
-@asynccontextmanager
-async def _addresses(settings: Settings, *, serving: bool) -> AsyncIterator[_Addresses]:
-    """Say where the database is; start our own if it is to be that."""
-    if settings.database_url is not None:
-        migration = settings.migration_url or settings.database_url
-        yield _Addresses(settings.database_url, migration)
-        return
-    postgres = EmbeddedPostgres(
-        settings.data_path,
-        bin_dir=Path(settings.postgres_bin_dir) if settings.postgres_bin_dir else None,
-    )
-    if not serving and (running := EmbeddedPostgres.running(settings.data_path)):
-        yield _Addresses(running.dsn, running.migration_dsn)
-        return
-    await asyncio.to_thread(postgres.start)
-    try:
-        yield _Addresses(postgres.dsn, postgres.migration_dsn)
-    finally:
-        await asyncio.to_thread(postgres.stop)
-
-
-async def _migrate(addresses: _Addresses) -> None:
-    role = conninfo_to_dict(addresses.dsn).get("user")
-    try:
-        await migrate(addresses.migration_dsn, app_role=str(role) if role else None)
-    except (psycopg.OperationalError, sqlalchemy.exc.OperationalError) as error:
-        raise _unreachable(error) from error
-
-
-def _unreachable(error: Exception) -> CannotStartError:
-    said = str(getattr(error, "orig", error)).strip().splitlines()
-    why = said[0] if said else type(error).__name__
-    return CannotStartError(f"The database cannot be reached: {why}")
-
-
-@asynccontextmanager
-async def _world(settings: Settings, *, serving: bool) -> AsyncIterator[World]:
-    async with AsyncExitStack() as stack:
-        secrets = MasterSecrets.of(settings)
-        addresses = await stack.enter_async_context(
-            _addresses(settings, serving=serving)
-        )
-        await _migrate(addresses)
-        try:
-            database = await Database.open(
-                addresses.dsn, migration_dsn=addresses.migration_dsn
-            )
-        except (PoolTimeout, psycopg.OperationalError) as error:
-            raise _unreachable(error) from error
-        stack.push_async_callback(database.close)
-        keyring = await keyring_in(database, secrets)
-        keys = PostgresSubjectKeys(database, keyring)
-        blobs = await _blobs(settings, stack)
-        store = PostgresEventStore(database, keys)
-        await store.start()
-        stack.push_async_callback(store.stop)
-        world = wired(
-            Means(
-                settings=settings,
-                keyring=keyring,
-                database=database,
-                store=store,
-                keys=keys,
-                blobs=blobs,
-                contents=PostgresContents(database, keyring, blobs, keys),
-                vault=PostgresVault(database, keyring, keys),
-                signals=await _signals(settings, stack),
-                tallies=_tallies(settings, stack),
-            )
-        )
-        stack.push_async_callback(world.key_uses.close)
-        stack.push_async_callback(world.upkeep.stop)
-        yield world
-
-
-async def _blobs(settings: Settings, stack: AsyncExitStack) -> Blobs:
-    if settings.storage == "local":
-        return LocalBlobs(settings.data_path / "blobs")
-    blobs = S3Blobs.of(settings)
-    stack.callback(blobs.close)
-    await blobs.check()
-    return blobs
-
-
 def _schedule(world: World) -> Schedule:
     async def apply() -> None:
         await world.files.sweep(cause=system_cause())
@@ -294,22 +141,6 @@ def _schedule(world: World) -> Schedule:
         apply,
         every=world.settings.retention_interval_hours * 3600.0,
     )
-
-
-async def _signals(settings: Settings, stack: AsyncExitStack) -> Signals:
-    if settings.redis_url is None:
-        return MemorySignals()
-    signals = RedisSignals(settings.redis_url)
-    stack.push_async_callback(signals.close)
-    return signals
-
-
-def _tallies(settings: Settings, stack: AsyncExitStack) -> Tallies:
-    if settings.redis_url is None:
-        return MemoryTallies()
-    tallies = RedisTallies(settings.redis_url)
-    stack.push_async_callback(tallies.close)
-    return tallies
 
 
 def _told_of_endings(world: World, core: Tail) -> OpenStreams:

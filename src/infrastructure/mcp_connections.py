@@ -1,4 +1,8 @@
-"""Connections to MCP servers of others: guarded, bounded, opened when asked for."""
+"""
+Connections to MCP servers of others: guarded, bounded, opened when asked for.
+
+The library is imported by who connects: it would take a third of every start.
+"""
 
 import asyncio
 import os
@@ -6,19 +10,18 @@ import shlex
 from collections.abc import AsyncGenerator, AsyncIterator, Iterable, Mapping, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
 from pathlib import Path
-from typing import Any, Final, TextIO, override
+from typing import TYPE_CHECKING, Any, Final, TextIO, override
 
 import httpx2
 import msgspec
-from mcp import Client, MCPError, StdioServerParameters
-from mcp.client.sse import sse_client
-from mcp.client.stdio import stdio_client
-from mcp.client.streamable_http import streamable_http_client
 
 from application.ports.mcp import McpConnections, McpServerUnreachableError
 from domain.kernel import DomainError
 from domain.mcp_server.config import Config, mode_of
 from infrastructure.components.guard import Guard
+
+if TYPE_CHECKING:
+    from mcp import Client, StdioServerParameters
 
 LARGEST_ANSWER: Final = 8 * 1024 * 1024
 """Bytes of one answer, whatever it holds."""
@@ -79,7 +82,7 @@ class OthersMcpServers(McpConnections):
             raise McpServerUnreachableError(_why(error)) from error
 
     @asynccontextmanager
-    async def connect(self, config: Config) -> AsyncGenerator[Client]:
+    async def connect(self, config: Config) -> AsyncGenerator["Client"]:
         """
         Lend a client that is connected to the server of *config*.
 
@@ -96,7 +99,7 @@ class OthersMcpServers(McpConnections):
         parsed = httpx2.URL(url)
         await self._guard.checked(parsed.host, parsed.port)
 
-    async def _entered(self, stack: AsyncExitStack, config: Config) -> Client:
+    async def _entered(self, stack: AsyncExitStack, config: Config) -> "Client":
         ways = self._ways(config)
         for way in ways[:-1]:
             try:
@@ -106,7 +109,10 @@ class OthersMcpServers(McpConnections):
                     raise
         return await stack.enter_async_context(ways[-1])
 
-    def _ways(self, config: Config) -> list[Client]:
+    def _ways(self, config: Config) -> list["Client"]:
+        from mcp import Client  # noqa: PLC0415
+        from mcp.client.sse import sse_client  # noqa: PLC0415
+
         if mode_of(config) == "stdio":
             return [Client(self._started(config))]
         url = str(config["url"])
@@ -127,12 +133,16 @@ class OthersMcpServers(McpConnections):
 
     @asynccontextmanager
     async def _started(self, config: Config) -> AsyncIterator[Any]:
+        from mcp.client.stdio import stdio_client  # noqa: PLC0415
+
         command = self._command(config)
         with _nowhere() as nowhere:
             async with stdio_client(command, nowhere) as streams:
                 yield streams
 
-    def _command(self, config: Config) -> StdioServerParameters:
+    def _command(self, config: Config) -> "StdioServerParameters":
+        from mcp import StdioServerParameters  # noqa: PLC0415
+
         words = (str(config["command"]), *map(str, config.get("args") or ()))
         allowed = next((one for one in self._commands if one.words == words), None)
         if allowed is None:
@@ -153,6 +163,10 @@ class OthersMcpServers(McpConnections):
     async def _streamable(
         self, url: str, headers: Mapping[str, str]
     ) -> AsyncIterator[Any]:
+        from mcp.client.streamable_http import (  # noqa: PLC0415
+            streamable_http_client,
+        )
+
         async with (
             self._http(headers=dict(headers)) as http,
             streamable_http_client(url, http_client=http) as streams,
@@ -219,7 +233,7 @@ class _Bounded(httpx2.AsyncByteStream):
         await self._stream.aclose()
 
 
-async def _tools(client: Client) -> list[str]:
+async def _tools(client: "Client") -> list[str]:
     names: list[str] = []
     cursor: str | None = None
     for _ in range(MOST_PAGES):
@@ -248,6 +262,8 @@ def _speaks_otherwise(error: Exception) -> bool:
 
 
 def _why(error: BaseException) -> str:
+    from mcp import MCPError  # noqa: PLC0415
+
     match _leaf(error):
         case DomainError() as refused:
             return refused.sentence

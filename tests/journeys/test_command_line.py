@@ -2,6 +2,8 @@
 
 import signal
 import socket
+import subprocess
+import sys
 from collections.abc import Iterator
 from importlib.metadata import version
 from pathlib import Path
@@ -20,6 +22,7 @@ COMMANDS = (
     *("archives", "doctor", "events", "keys", "migrate", "projections", "retention"),
     *("run", "users"),
 )
+HEAVY = ("litestar", "langchain_core", "mcp", "psycopg", "redis", "sqlalchemy")
 
 
 @pytest.fixture
@@ -40,6 +43,20 @@ def test_it_tells_its_version_and_its_commands(tmp_path: Path) -> None:
 
     assert version("langbuilder-eventsourced") in told.stdout
     assert all(name in helped.stdout for name in COMMANDS)
+
+
+def test_help_is_told_without_what_serving_needs() -> None:
+    code = (
+        "import sys; from api.cli import main\n"
+        "try: main(['--help'])\n"
+        f"finally: print([name for name in {HEAVY!r} if name in sys.modules])"
+    )
+
+    told = subprocess.run(
+        [sys.executable, "-c", code], capture_output=True, text=True, check=True
+    )
+
+    assert told.stdout.splitlines()[-1] == "[]"
 
 
 def test_a_wrong_setting_stops_the_start_with_its_name_and_an_example(

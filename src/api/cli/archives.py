@@ -2,7 +2,7 @@
 
 import asyncio
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 from uuid import UUID
 
 import click
@@ -11,10 +11,13 @@ import msgspec
 from api.cli.event_lines import EventTable, print_json
 from api.cli.output import Complaint, as_json, console, json_option, table
 from api.cli.settings import chosen, data_dir_option
-from api.composition import World, open_world
+from api.cli.world import open_world
 from application.events import EventLine, line_of, state_of
 from domain.run.run import Run
 from infrastructure.settings import Settings
+
+if TYPE_CHECKING:
+    from api.world import World
 
 STEPS = "run.vertex_"
 run_argument = click.argument("run", type=click.UUID)
@@ -158,7 +161,7 @@ async def _replay(
         return state_of(run), [one for one in lines if one.tag.startswith(STEPS)]
 
 
-async def _archived(world: World, stream: UUID) -> list[EventLine]:
+async def _archived(world: "World", stream: UUID) -> list[EventLine]:
     found = await world.archived.archived(stream)
     if not found:
         raise Complaint(

@@ -3,7 +3,7 @@
 import asyncio
 from collections.abc import Awaitable, Callable, Sequence
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 from uuid import uuid4
 
 import click
@@ -11,11 +11,14 @@ import msgspec
 
 from api.cli.output import Complaint, as_json, console, json_option, table
 from api.cli.settings import chosen, data_dir_option
-from api.composition import World, open_world
+from api.cli.world import open_world
 from application.ports import SYSTEM, Cause
 from infrastructure.settings import Settings
-from projections.letters import DeadLetter, Outcome, Place
-from projections.upkeep import Upkeep
+
+if TYPE_CHECKING:
+    from api.world import World
+    from projections.letters import DeadLetter, Outcome, Place
+    from projections.upkeep import Upkeep
 
 PAGE = 500
 WIDEST = 80
@@ -103,12 +106,12 @@ def retry(
     if every == bool(letters):
         raise Complaint("Name letters (such as users/core/12), or say --all.")
 
-    async def work(world: World) -> bool:
+    async def work(world: "World") -> bool:
         upkeep = world.upkeep
         if every:
             wanted = await _upto(upkeep, name, limit)
         else:
-            wanted = [await upkeep.letters.get(Place.of(one)) for one in letters]
+            wanted = [await upkeep.letters.get(_place(one)) for one in letters]
         if dry_run:
             for letter in wanted:
                 _say(letter, "would be retried", as_json_lines=as_json_lines)
@@ -131,8 +134,8 @@ def skip(
 ) -> None:
     """Go on without a parked event, now and in every rebuild."""
 
-    async def work(world: World) -> bool:
-        parked = await world.upkeep.letters.get(Place.of(letter))
+    async def work(world: "World") -> bool:
+        parked = await world.upkeep.letters.get(_place(letter))
         outcome = await world.upkeep.skip(parked.place, reason, cause=_cause())
         return _ended(parked, outcome, as_json_lines=as_json_lines)
 
@@ -140,12 +143,12 @@ def skip(
         raise Complaint("It is skipped, and its stream is held again further on.")
 
 
-async def _list(settings: Settings, name: str | None, limit: int) -> list[DeadLetter]:
+async def _list(settings: Settings, name: str | None, limit: int) -> list["DeadLetter"]:
     async with open_world(settings) as world:
         return await _upto(world.upkeep, name, limit)
 
 
-async def _upto(upkeep: Upkeep, name: str | None, limit: int) -> list[DeadLetter]:
+async def _upto(upkeep: "Upkeep", name: str | None, limit: int) -> list["DeadLetter"]:
     found: list[DeadLetter] = []
     while len(found) < limit:
         after = found[-1].place if found else None
@@ -158,7 +161,7 @@ async def _upto(upkeep: Upkeep, name: str | None, limit: int) -> list[DeadLetter
 
 
 async def _retry(
-    upkeep: Upkeep, wanted: Sequence[DeadLetter], *, as_json_lines: bool
+    upkeep: "Upkeep", wanted: Sequence["DeadLetter"], *, as_json_lines: bool
 ) -> bool:
     """Tell whether every one of *wanted* was let go."""
     let_go = True
@@ -170,25 +173,25 @@ async def _retry(
 
 async def _show(settings: Settings, text: str) -> dict[str, Any]:
     async with open_world(settings) as world:
-        letter = await world.upkeep.letters.get(Place.of(text))
+        letter = await world.upkeep.letters.get(_place(text))
         recorded = await world.upkeep.letters.event(letter)
         event = msgspec.to_builtins(recorded.event)
         return {**shown(letter), "at": recorded.at, "event": event}
 
 
 async def _with_world(
-    settings: Settings, work: Callable[[World], Awaitable[bool]]
+    settings: Settings, work: Callable[["World"], Awaitable[bool]]
 ) -> bool:
     async with open_world(settings) as world:
         return await work(world)
 
 
-def shown(letter: DeadLetter) -> dict[str, Any]:
+def shown(letter: "DeadLetter") -> dict[str, Any]:
     """Return a letter by its name, with all that is known of it."""
     return {"letter": str(letter.place), **msgspec.structs.asdict(letter)}
 
 
-def _ended(letter: DeadLetter, outcome: Outcome, *, as_json_lines: bool) -> bool:
+def _ended(letter: "DeadLetter", outcome: "Outcome", *, as_json_lines: bool) -> bool:
     if as_json_lines:
         ended = msgspec.structs.asdict(outcome)
         as_json({"letter": str(letter.place), **ended})
@@ -201,11 +204,17 @@ def _ended(letter: DeadLetter, outcome: Outcome, *, as_json_lines: bool) -> bool
     return outcome.stuck is None
 
 
-def _say(letter: DeadLetter, words: str, *, as_json_lines: bool) -> None:
+def _say(letter: "DeadLetter", words: str, *, as_json_lines: bool) -> None:
     if as_json_lines:
         as_json(shown(letter))
     else:
         console().print(f"{letter.place}: {words}", markup=False)
+
+
+def _place(words: str) -> "Place":
+    from projections.letters import Place  # noqa: PLC0415 - help needs no database
+
+    return Place.of(words)
 
 
 def _cut(text: str) -> str:

@@ -8,20 +8,19 @@ from datetime import UTC, datetime, timedelta
 from http import HTTPStatus
 from http.client import HTTPConnection, HTTPException
 from pathlib import Path
-from typing import Literal
+from typing import TYPE_CHECKING, Literal
 
 import click
 import msgspec
-from redis.asyncio import Redis
-from redis.exceptions import RedisError
 
 from api.cli.output import Complaint, as_json, console, json_option
 from api.cli.settings import chosen, data_dir_option
-from api.composition import open_world
-from infrastructure.postgres import Database
+from api.cli.world import open_world
 from infrastructure.settings import Settings, unknown
 from infrastructure.starting import CannotStartError
-from projections.status import status
+
+if TYPE_CHECKING:
+    from infrastructure.postgres import Database
 
 OLDEST_POSTGRES = 15
 UNSEALED = timedelta(minutes=5)
@@ -102,6 +101,8 @@ def _server(settings: Settings) -> Finding:
 
 
 async def _data(settings: Settings) -> AsyncIterator[Finding]:
+    from projections.status import status  # noqa: PLC0415 - not for help
+
     async with open_world(settings) as world:
         version = await _postgres_version(world.database)
         yield Finding(
@@ -129,12 +130,16 @@ def _sealed(since: datetime | None) -> Finding:
     return Finding("history", "doubtful", words)
 
 
-async def _postgres_version(database: Database) -> int:
+async def _postgres_version(database: "Database") -> int:
     async with database.pool.connection() as connection:
         return connection.info.server_version // 10_000
 
 
 async def _redis(url: str) -> Finding:
+    # Few have one.
+    from redis.asyncio import Redis  # noqa: PLC0415
+    from redis.exceptions import RedisError  # noqa: PLC0415
+
     try:
         async with Redis.from_url(url, socket_connect_timeout=2) as redis:
             await redis.ping()

@@ -5,24 +5,25 @@ import contextlib
 from collections.abc import AsyncGenerator, Callable, Sequence
 from datetime import datetime
 from pathlib import Path
-from typing import Any, NamedTuple, get_args
+from typing import TYPE_CHECKING, Any, NamedTuple, get_args
 from uuid import UUID
 
 import click
-import psycopg
-from psycopg_pool import PoolTimeout
 
 from api.cli.event_lines import Clock, EventTable, print_json, print_state
 from api.cli.evidence import head, verify
 from api.cli.export import export_events
 from api.cli.output import Complaint, console, json_option
 from api.cli.settings import chosen, data_dir_option
-from api.composition import World, listening, open_world
+from api.cli.world import listening, open_world
 from api.moments import moment
 from application.events import LARGEST_PAGE, EventLine, check_tag, line_of
 from application.ports.browsing import Wanted
 from domain.kernel import Log
 from infrastructure.settings import Settings
+
+if TYPE_CHECKING:
+    from api.world import World
 
 LOGS: tuple[Log, ...] = get_args(Log.__value__)
 MOST_LINES = 10_000  # all of them at once is what an export is for
@@ -45,7 +46,7 @@ class Asked(NamedTuple):
     after: int
     upto: int | None
 
-    async def wanted(self, world: World) -> Wanted:
+    async def wanted(self, world: "World") -> Wanted:
         """Return the same with ids in place of names."""
         check_tag(self.tag)
         events = world.events
@@ -202,7 +203,7 @@ async def _tail(
 
 
 async def _last(
-    world: World, log: Log, wanted: Wanted, count: int, *, after: int, upto: int
+    world: "World", log: Log, wanted: Wanted, count: int, *, after: int, upto: int
 ) -> list[EventLine]:
     found: list[EventLine] = []
     before, more = upto + 1, count > 0
@@ -215,8 +216,11 @@ async def _last(
 
 
 async def _follow(
-    world: World, wanted: Wanted, places: dict[Log, int], printed: Printed
+    world: "World", wanted: Wanted, places: dict[Log, int], printed: Printed
 ) -> None:
+    import psycopg  # noqa: PLC0415 - help needs no database
+    from psycopg_pool import PoolTimeout  # noqa: PLC0415 - nor this
+
     away = False
     async with listening(world) as heard:
         while True:
@@ -237,7 +241,7 @@ async def _follow(
 
 
 async def _on(
-    world: World, log: Log, wanted: Wanted, after: int
+    world: "World", log: Log, wanted: Wanted, after: int
 ) -> AsyncGenerator[tuple[EventLine | None, int]]:
     """Yield what came after a position, and with each how far one has come."""
     more = True

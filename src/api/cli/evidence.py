@@ -16,7 +16,7 @@ from rich.progress import (
 
 from api.cli.output import Complaint, as_json, console, json_option, table
 from api.cli.settings import chosen, data_dir_option
-from api.composition import open_world
+from api.cli.world import open_world
 from application.ports.evidence import Finding, Head, LogEvidence
 from infrastructure.settings import Settings
 

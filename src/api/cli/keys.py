@@ -10,7 +10,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn
 
 from api.cli.output import Complaint, as_json, console, json_option, table
 from api.cli.settings import chosen, data_dir_option
-from api.composition import open_world
+from api.cli.world import open_world
 from application.ports import SYSTEM, Cause
 from application.ports.wrapping import Wrapped
 from infrastructure.master_secrets import EARLIER, forget_earlier, renew

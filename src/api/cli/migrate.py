@@ -7,7 +7,7 @@ import click
 
 from api.cli.output import as_json, console, json_option
 from api.cli.settings import chosen, data_dir_option
-from api.composition import finish_migration, migrate_database
+from api.cli.world import finish_migration, migrate_database
 
 
 @click.command()

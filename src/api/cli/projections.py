@@ -5,7 +5,7 @@ import time
 from collections.abc import Awaitable, Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 from uuid import uuid4
 
 import click
@@ -21,13 +21,16 @@ from rich.progress import (
 from api.cli.dead_letters import dead_letters
 from api.cli.output import Complaint, as_json, console, json_option, table
 from api.cli.settings import chosen, data_dir_option
-from api.composition import World, open_world
+from api.cli.world import open_world
 from application.ports import SYSTEM, Cause, EventStore
 from domain.kernel import DomainError
 from infrastructure.settings import Settings
 from projections.pace import Pace
-from projections.rebuild import Rebuilt
-from projections.status import ProjectionStatus
+
+if TYPE_CHECKING:
+    from api.world import World
+    from projections.rebuild import Rebuilt
+    from projections.status import ProjectionStatus
 
 EVERY = 2.0  # seconds between lines, where there is no terminal for a bar
 COLUMNS = (
@@ -82,7 +85,7 @@ def rebuild(
     one that differs in --archives begins anew.
     """
 
-    async def work(world: World) -> None:
+    async def work(world: "World") -> None:
         known = world.upkeep.names
         if every == bool(names):
             raise Complaint(
@@ -107,7 +110,7 @@ def rebuild(
 def cancel(name: str, *, data_dir: Path | None) -> None:
     """Stop a rebuild that runs elsewhere; the next one goes on with it."""
 
-    async def work(world: World) -> None:
+    async def work(world: "World") -> None:
         [known] = _known((name,), world.upkeep.names)
         await world.upkeep.cancel(known, cause=_cause())
         console().print(f"{name}: stops before its next page")
@@ -122,7 +125,7 @@ def cancel(name: str, *, data_dir: Path | None) -> None:
 def swap(name: str, *, data_dir: Path | None, as_json_lines: bool) -> None:
     """Serve the generation before again, once it is brought level."""
 
-    async def work(world: World) -> None:
+    async def work(world: "World") -> None:
         [known] = _known((name,), world.upkeep.names)
         with _bars(as_json_lines=as_json_lines) as bars:
             told = _Told(known, bars, as_json_lines=as_json_lines)
@@ -132,13 +135,13 @@ def swap(name: str, *, data_dir: Path | None, as_json_lines: bool) -> None:
     asyncio.run(_with_world(chosen(data_dir=data_dir), work))
 
 
-async def _status(settings: Settings) -> list[ProjectionStatus]:
+async def _status(settings: Settings) -> list["ProjectionStatus"]:
     async with open_world(settings) as world:
         return await world.upkeep.status()
 
 
 async def _with_world(
-    settings: Settings, work: Callable[[World], Awaitable[None]]
+    settings: Settings, work: Callable[["World"], Awaitable[None]]
 ) -> None:
     async with open_world(settings) as world:
         await work(world)
@@ -146,7 +149,7 @@ async def _with_world(
 
 async def _each(
     names: Sequence[str],
-    world: World,
+    world: "World",
     history: EventStore | None,
     *,
     as_json_lines: bool,
@@ -177,7 +180,7 @@ def _known(names: Sequence[str], known: Sequence[str]) -> list[str]:
     return list(dict.fromkeys(names))
 
 
-def _row(one: ProjectionStatus) -> tuple[Any, ...]:
+def _row(one: "ProjectionStatus") -> tuple[Any, ...]:
     seconds = "" if one.seconds is None else f"{one.seconds:.1f}"
     return (
         *(one.name, one.generation, one.version, one.log, one.state, one.health),
@@ -186,7 +189,7 @@ def _row(one: ProjectionStatus) -> tuple[Any, ...]:
     )
 
 
-def _trouble(one: ProjectionStatus) -> str:
+def _trouble(one: "ProjectionStatus") -> str:
     failure = one.failure
     assert failure is not None  # noqa: S101 - only those with one are asked
     place = (
@@ -197,7 +200,7 @@ def _trouble(one: ProjectionStatus) -> str:
     return f"{one.name}, generation {one.generation}{place}: {failure.reason}"
 
 
-def _served(name: str, made: Rebuilt, *, as_json_lines: bool) -> None:
+def _served(name: str, made: "Rebuilt", *, as_json_lines: bool) -> None:
     if as_json_lines:
         as_json(
             {

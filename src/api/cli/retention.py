@@ -3,16 +3,19 @@
 import asyncio
 from collections.abc import Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING
 from uuid import uuid4
 
 import click
 
 from api.cli.output import as_json, console, json_option, table
 from api.cli.settings import chosen, data_dir_option
-from api.composition import open_world
+from api.cli.world import open_world
 from application.ports import SYSTEM, Cause
 from infrastructure.settings import Settings
-from projections.retention import Aged
+
+if TYPE_CHECKING:
+    from projections.retention import Aged
 
 _UNITS = ("B", "kB", "MB", "GB")
 _UNIT = 1000
@@ -38,12 +41,12 @@ def run(*, dry_run: bool, data_dir: Path | None, as_json_lines: bool) -> None:
     _show(found, "WOULD GO" if dry_run else "GONE")
 
 
-async def _preview(settings: Settings) -> list[Aged]:
+async def _preview(settings: Settings) -> list["Aged"]:
     async with open_world(settings) as world:
         return await world.retention.preview()
 
 
-async def _apply(settings: Settings) -> list[Aged]:
+async def _apply(settings: Settings) -> list["Aged"]:
     command = uuid4()
     cause = Cause(actor=SYSTEM, command_id=command, correlation_id=command)
     shown = console(error=True)
@@ -56,7 +59,7 @@ async def _apply(settings: Settings) -> list[Aged]:
             )
 
 
-def _show(found: Sequence[Aged], heading: str) -> None:
+def _show(found: Sequence["Aged"], heading: str) -> None:
     table(
         ("KIND", f"#{heading}", "#SIZE", "STAYS BECAUSE"),
         (

@@ -5,19 +5,20 @@ import secrets
 import sys
 from contextlib import suppress
 from pathlib import Path
+from typing import TYPE_CHECKING
 from uuid import UUID, uuid4
 
 import click
 
 from api.cli.output import Complaint, as_json, console, json_option, table
 from api.cli.settings import chosen, data_dir_option
-from api.composition import open_world
+from api.cli.world import open_world, told
 from application.erasure import Erased
 from application.ports import SYSTEM, Cause
 from infrastructure.settings import Settings
-from projections.all import ALL
-from projections.daemon import Daemon
-from projections.users.views import UserRow, UserViews
+
+if TYPE_CHECKING:
+    from projections.users.views import UserRow, UserViews
 
 PAGE = 500
 PATIENCE = 30.0  # seconds for the read tables to catch up
@@ -126,16 +127,11 @@ async def _erase(settings: Settings, name: str) -> Erased:
             )
         done = await world.erasure.erase(SYSTEM, user, cause=_cause())
         # Without a server beside us nobody else would take them out of the views.
-        daemon = Daemon(world.database, world.store, ALL)
-        await daemon.start()
-        try:
-            if not await daemon.reached(await world.store.head(), within=PATIENCE):
-                raise Complaint(
-                    "The key is destroyed, but the read tables are behind: see "
-                    "langbuilder projections status."
-                )
-        finally:
-            await daemon.stop()
+        if not await told(world, within=PATIENCE):
+            raise Complaint(
+                "The key is destroyed, but the read tables are behind: see "
+                "langbuilder projections status."
+            )
         return done.result
 
 
@@ -145,18 +141,15 @@ def _id(words: str) -> UUID | None:
     return None
 
 
-async def _list(settings: Settings) -> list[UserRow]:
+async def _list(settings: Settings) -> list["UserRow"]:
+    from projections.users.views import UserViews  # noqa: PLC0415 - not for help
+
     async with open_world(settings) as world:
-        daemon = Daemon(world.database, world.store, ALL)
-        await daemon.start()
-        try:
-            await daemon.reached(await world.store.head(), within=PATIENCE)
-            return await _everybody(UserViews(world.database.engine))
-        finally:
-            await daemon.stop()
+        await told(world, within=PATIENCE)
+        return await _everybody(UserViews(world.database.engine))
 
 
-async def _everybody(views: UserViews) -> list[UserRow]:
+async def _everybody(views: "UserViews") -> list["UserRow"]:
     found: list[UserRow] = []
     total = 1
     while len(found) < total:

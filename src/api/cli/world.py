@@ -1,0 +1,56 @@
+"""The world for a command, imported once it is opened: telling help needs none."""
+
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from typing import TYPE_CHECKING
+
+from infrastructure.settings import Settings
+
+if TYPE_CHECKING:
+    from api.world import World
+
+
+@asynccontextmanager
+async def open_world(settings: Settings) -> AsyncIterator["World"]:
+    """Open what commands work with, beside a server or without one."""
+    from api import opening  # noqa: PLC0415 - see above
+
+    async with opening.world_of(settings, serving=False) as world:
+        yield world
+
+
+@asynccontextmanager
+async def listening(world: "World") -> AsyncIterator[asyncio.Event]:
+    """Lend an event that is set when a log may have grown."""
+    from api import opening  # noqa: PLC0415 - see above
+
+    async with opening.listening(world) as heard:
+        yield heard
+
+
+async def told(world: "World", *, within: float) -> bool:
+    """Tell the read tables of all that is stored; say whether they know in time."""
+    from projections.all import ALL  # noqa: PLC0415 - see above
+    from projections.daemon import Daemon  # noqa: PLC0415 - see above
+
+    daemon = Daemon(world.database, world.store, ALL)
+    await daemon.start()
+    try:
+        return await daemon.reached(await world.store.head(), within=within)
+    finally:
+        await daemon.stop()
+
+
+async def migrate_database(settings: Settings) -> None:
+    """Bring the database's tables up to date."""
+    from api import opening  # noqa: PLC0415 - see above
+
+    await opening.migrate_database(settings)
+
+
+async def finish_migration(settings: Settings) -> list[str]:
+    """Begin with what no older server would understand; return what that is."""
+    from api import opening  # noqa: PLC0415 - see above
+
+    return await opening.finish_migration(settings)
