@@ -6,6 +6,7 @@ from pathlib import Path
 import hypothesis
 import pytest
 
+from infrastructure import credentials
 from infrastructure.event_store.migrate import migrate
 from infrastructure.postgres import Database
 from infrastructure.postgres_cluster import APP_ROLE
@@ -22,6 +23,10 @@ from tests.servers import (
 # How long one example takes says more of the machine than of the code.
 hypothesis.settings.register_profile("patient", deadline=None)
 hypothesis.settings.load_profile("patient")
+
+# A quarter of a second each time somebody of a test signs up or in; servers that tests
+# start as processes keep to what is right for people.
+credentials.ROUNDS = 4
 
 
 @pytest.fixture(scope="session")

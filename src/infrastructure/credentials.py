@@ -21,7 +21,8 @@ from infrastructure.postgres import Database
 
 logger = logging.getLogger(__name__)
 
-_ROUNDS = 12
+ROUNDS = 12
+"""How slow a new hash is: each round more doubles it."""
 _COUNTED_EVERY = 1.0  # seconds between writes of how often keys were used
 
 
@@ -39,8 +40,8 @@ class PasswordHashing:
     bcrypt reads 72 bytes and stops at a zero byte: it gets a digest instead.
     """
 
-    def __init__(self, *, rounds: int = _ROUNDS, threads: int = 2) -> None:
-        self._rounds = rounds
+    def __init__(self, *, rounds: int | None = None, threads: int = 2) -> None:
+        self._rounds = ROUNDS if rounds is None else rounds
         self._threads = ThreadPoolExecutor(threads, thread_name_prefix="bcrypt")
 
     async def hash(self, password: str) -> str:

@@ -1,6 +1,8 @@
 """What sessions must do, in memory and in PostgreSQL; and one-time links and counts."""
 
 import asyncio
+import subprocess
+import sys
 from datetime import timedelta
 from uuid import uuid4
 
@@ -189,7 +191,7 @@ async def test_uses_of_keys_are_counted_across_servers(database: Database) -> No
 
 
 async def test_a_password_matches_only_itself() -> None:
-    hashing = PasswordHashing(rounds=4)
+    hashing = PasswordHashing()
     for password in ("secret", "", "p\u00e4ss\x00word", "\ud800", "long" * 100):
         hashed = await hashing.hash(password)
 
@@ -198,13 +200,23 @@ async def test_a_password_matches_only_itself() -> None:
 
 
 async def test_no_password_matches_where_there_is_none() -> None:
-    hashing = PasswordHashing(rounds=4)
+    hashing = PasswordHashing()
 
     for not_a_hash in ("", "plain", "$2b$"):
         assert not await hashing.verify("secret", not_a_hash)
 
 
 async def test_the_same_password_is_never_hashed_alike() -> None:
-    hashing = PasswordHashing(rounds=4)
+    hashing = PasswordHashing()
 
     assert await hashing.hash("secret") != await hashing.hash("secret")
+
+
+def test_hashes_are_slow_where_no_test_has_made_them_quick() -> None:
+    code = "from infrastructure.credentials import ROUNDS; print(ROUNDS)"
+
+    told = subprocess.run(
+        [sys.executable, "-c", code], capture_output=True, text=True, check=True
+    )
+
+    assert int(told.stdout) >= 12
