@@ -78,9 +78,11 @@ def _answers(request: Request[Any, Any, Any]) -> Answers:
 
 
 @asynccontextmanager
-async def serving(lab: Lab) -> AsyncIterator[httpx.AsyncClient]:
+async def serving(
+    lab: Lab, polls: Polls | None = None
+) -> AsyncIterator[httpx.AsyncClient]:
     """Serve *lab* on a port of loopback; yield somebody who asks."""
-    polls = Polls(lab.streams)
+    polls = polls or Polls(lab.streams)
     async with lab.open():
         # asyncio sends at once (TCP_NODELAY) only on sockets that say they are TCP.
         with socket.socket(proto=socket.IPPROTO_TCP) as listener:

@@ -235,7 +235,7 @@ async def test_whoever_hangs_up_stops_the_model(
             if chunk.choices[0].delta.content:
                 break
         await stream.close()
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(30):
         await models.calls[0].ended.wait()
 
     assert models.calls[0].hung_up

@@ -152,7 +152,7 @@ async def test_a_response_in_the_background_is_waited_for_or_stopped(
     flow, _ = await drawn_by(ada, talkative(application))
     async with client_of(ada) as client:
         going = await client.responses.create(model=flow, input="a", background=True)
-        async with asyncio.timeout(20):
+        async with asyncio.timeout(30):
             while (now := await client.responses.retrieve(going.id)).status != (
                 "completed"
             ):

@@ -24,7 +24,7 @@ async def stored(application: Application, *aggregates: Aggregate[Any]) -> None:
     cause = Cause(actor=SYSTEM, command_id=uuid4(), correlation_id=uuid4())
     world = application.world
     saved = await world.store.save(*aggregates, cause=cause)
-    assert await application.daemon.reached(saved.position, within=20)
+    assert await application.daemon.reached(saved.position, within=30)
 
 
 def named(count: int) -> Iterator[str]:

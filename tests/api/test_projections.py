@@ -38,7 +38,7 @@ async def deeds(application: Application, after: int) -> list[Recorded]:
 
 async def done(application: Application, after: int) -> Event:
     """Wait for what an operator did to be on record."""
-    async with asyncio.timeout(20):
+    async with asyncio.timeout(30):
         while not (found := await deeds(application, after)):
             await asyncio.sleep(0.02)
     [recorded] = found
@@ -84,7 +84,7 @@ async def parked(root: Person, ada: Person, name: str) -> dict[str, Any]:
     made = (await ada.post("/api/v1/projects/", json={"name": name})).json()
     stream = made["id"]
     await ada.patch(f"/api/v1/projects/{stream}", json={"description": "later"})
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(30):
         while True:
             page = (await root.get(f"{ADMIN}/dead-letters")).json()
             for letter in page["dead_letters"]:

@@ -196,7 +196,7 @@ async def test_a_visitor_stops_a_run_of_their_own(
     async with visitor(address) as client:
         answer = await client.post(f"/api/v1/build_public_tmp/{flow}/flow")
         job = answer.json()["job_id"]
-        async with asyncio.timeout(20):
+        async with asyncio.timeout(30):
             while not models.calls:
                 await asyncio.sleep(0.02)
         stopped = await client.post(f"/api/v1/build/{job}/cancel")
@@ -251,7 +251,7 @@ async def test_what_a_visitor_left_is_forgotten_when_they_stay_away(
         await departures.forget(before=early, cause=system_cause())
         held = await contents_of(application, job)
         while await departures.forget(before=datetime.now(UTC), cause=system_cause()):
-            assert await application.daemon.reached(await world.store.head(), within=20)
+            assert await application.daemon.reached(await world.store.head(), within=30)
         left = await contents_of(application, job)
         _, again = await told(client, flow, "back again")
     said = await ada.get(f"/api/v1/monitor/messages?flow_id={theirs}")

@@ -43,7 +43,7 @@ async def flow(ada: Person, application: Application) -> str:
 
 async def ended(person: Person, run: str) -> dict[str, Any]:
     """Wait for a run's end; return its row."""
-    async with asyncio.timeout(20):
+    async with asyncio.timeout(30):
         while True:
             answer = (await person.get(f"/api/v1/runs/{run}")).json()
             if answer.get("ended_at"):

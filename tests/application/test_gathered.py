@@ -23,7 +23,7 @@ class Asked:
 
 
 async def started(asked: Asked, batches: int) -> None:
-    async with asyncio.timeout(5):
+    async with asyncio.timeout(30):
         while len(asked.batches) < batches:
             await asyncio.sleep(0)
 

@@ -193,7 +193,7 @@ async def test_a_cancel_reaches_the_component_and_the_stream_just_closes() -> No
         run = await lab.ask(await lab.add(lab.spoken()), input_value="hello")
         watching = asyncio.create_task(lab.frames(run))
         await speaker.started.wait()
-        async with asyncio.timeout(1):
+        async with asyncio.timeout(30):
             assert await lab.runs.cancel(run, cause=cause_of(lab.actor))
         frames = await watching
         again = await lab.runs.cancel(run, cause=cause_of(lab.actor))
@@ -214,7 +214,7 @@ async def test_a_cancel_reaches_a_run_on_another_server() -> None:
     ):
         run = await lab.ask(await lab.add(lab.spoken()), input_value="hello")
         await speaker.started.wait()
-        async with asyncio.timeout(1):
+        async with asyncio.timeout(30):
             assert await other.runs.cancel(run, cause=cause_of(lab.actor))
 
     assert speaker.cancelled

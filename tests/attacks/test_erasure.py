@@ -299,7 +299,7 @@ async def _reads_tell_nothing(
 
 async def _rebuilt_is_what_is_live(application: Application) -> None:
     world = application.world
-    await application.daemon.reached(await world.store.head(), within=10)
+    await application.daemon.reached(await world.store.head(), within=30)
     live = await shown(application)
     upkeep = Upkeep(world.database, world.store, ALL)
     for projector in ALL:
@@ -359,7 +359,7 @@ async def test_a_run_going_on_does_not_outlive_its_owner(profile: Profile) -> No
     stop.set()
     await asyncio.gather(*running)
     await profile.application.daemon.reached(
-        await profile.application.world.store.head(), within=10
+        await profile.application.world.store.head(), within=30
     )
 
     assert leaks(words, await everywhere(profile)) == {}

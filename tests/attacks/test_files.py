@@ -251,7 +251,7 @@ async def test_a36_who_sends_hardly_anything_is_let_go(
             line.write(b"x")
 
     dripping = asyncio.create_task(drip())
-    async with asyncio.timeout(20):
+    async with asyncio.timeout(30):
         answer = await reader.readline()
     dripping.cancel()
     line.close()
@@ -273,13 +273,13 @@ async def test_a_broken_line_leaves_nothing(
     )
     line.write(form(FILE + b"x" * MEGABYTE, end=False))
     await line.drain()
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(30):
         while kept_by(application) == before:
             await asyncio.sleep(0.01)
 
     line.close()
 
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(30):
         while kept_by(application) != before:
             await asyncio.sleep(0.01)
     assert application.world.uploads is not None

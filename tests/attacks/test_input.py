@@ -36,7 +36,7 @@ async def dead_letters(application: Application) -> list[Any]:
 
 async def keeps_up(application: Application) -> bool:
     head = await application.world.store.head()
-    return await application.daemon.reached(head, within=5)
+    return await application.daemon.reached(head, within=30)
 
 
 @pytest.mark.parametrize(

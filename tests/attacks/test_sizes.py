@@ -23,7 +23,7 @@ def deep(levels: int) -> str:
 
 async def keeps_up(application: Application) -> bool:
     head = await application.world.store.head()
-    return await application.daemon.reached(head, within=5)
+    return await application.daemon.reached(head, within=30)
 
 
 @pytest.mark.parametrize("levels", [150, 190, 250, 700, 980, 3_000, 9_990, 100_000])

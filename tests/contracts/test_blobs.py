@@ -182,7 +182,7 @@ async def test_what_is_broken_off_leaves_nothing(blobs: Blobs, size: int) -> Non
         await blobs.receive(broken_off())
 
     soon = datetime.now(UTC) + timedelta(hours=1)
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(30):
         while await blobs.left_over(before=soon):  # S3 is told in the background
             await asyncio.sleep(0.01)
 

@@ -270,7 +270,7 @@ async def test_other_processes_hear_of_an_append(database: Database) -> None:
         heard.clear()
         async with opened(database) as store:
             saved = await store.save(Named.called("a", "b"), cause=because())
-            async with asyncio.timeout(5):
+            async with asyncio.timeout(30):
                 while ("core", saved.position) not in heard:
                     ear.clear()
                     await ear.wait()
@@ -293,7 +293,7 @@ async def test_a_listener_listens_again_after_its_connection_was_lost(
                 "SELECT pg_terminate_backend(pid) FROM pg_stat_activity"
                 " WHERE query LIKE 'LISTEN%' AND datname = current_database()"
             )
-        async with asyncio.timeout(5):
+        async with asyncio.timeout(30):
             assert await heard.get() == Position()
     finally:
         await listener.stop()

@@ -19,7 +19,7 @@ async def test_the_sealer_stays_behind_the_head_and_seals_the_rest_at_the_end(
     sealer = Sealer(room.database.dsn, KEYS.sign_history, interval=0.01)
     await room.append(Named.called("a"))
     await sealer.start()
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(30):
         while (await room.verify()).unsealed:
             await asyncio.sleep(0.01)
     await sealer.stop()
@@ -56,7 +56,7 @@ async def test_one_sealer_seals_while_others_stand_by(room: Room) -> None:
     assert await second.seal() == 0
     await first.close()
     # PostgreSQL takes a moment to see that the first has gone.
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(30):
         while not await second.seal():
             await asyncio.sleep(0.01)
     await second.close()
@@ -68,7 +68,7 @@ async def test_the_sealer_survives_the_loss_of_its_connection(room: Room) -> Non
     sealer = Sealer(room.database.dsn, KEYS.sign_history, interval=0.01)
     await sealer.start()
     await room.append(Named.called("a"))
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(30):
         while (await room.verify()).unsealed:
             await asyncio.sleep(0.01)
     await room.ask(
@@ -77,7 +77,7 @@ async def test_the_sealer_survives_the_loss_of_its_connection(room: Room) -> Non
         f" AND l.objid = {0x6C627365} AND d.datname = current_database()"
     )
     await room.append(Named.called("b"))
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(30):
         while (await room.verify()).unsealed:
             await asyncio.sleep(0.01)
     await sealer.stop()

@@ -72,7 +72,7 @@ class Journal:
     async def project(self, *projectors: Projector) -> None:
         """Take in all that was told so far, then stop."""
         async with self.followed_by(*projectors) as daemon:
-            assert await daemon.reached(self.position, within=10)
+            assert await daemon.reached(self.position, within=30)
 
     async def rows(self, projector: Projector) -> dict[str, list[tuple[Any, ...]]]:
         """Return what the stable views show of each of the projector's tables."""
@@ -83,7 +83,7 @@ class Journal:
         }
 
 
-async def until(condition: Any, *, within: float = 5) -> None:
+async def until(condition: Any, *, within: float = 30) -> None:
     """Wait until *condition*, a function, is true."""
     async with asyncio.timeout(within):
         while not condition():

@@ -1,8 +1,6 @@
 """The daemon: level with the log, one leader, poison parked, waiters told."""
 
 import asyncio
-import statistics
-import time
 from typing import Any
 from uuid import UUID, uuid4
 
@@ -79,10 +77,10 @@ async def test_a_poison_event_parks_its_stream_and_nothing_else(
     await journal.tell(bad, named("before"), renamed("poison"), renamed("after"))
     await journal.tell(good, renamed("b"))
     async with journal.followed_by(Probe(), UsersProjector()) as daemon:
-        assert await daemon.reached(journal.position, within=10)
+        assert await daemon.reached(journal.position, within=30)
         await journal.tell(bad, renamed("later still"))
         await journal.tell(late, named("a"))
-        assert await daemon.reached(journal.position, within=10)
+        assert await daemon.reached(journal.position, within=30)
         assert await views.all() == {
             good: ("b", 2),
             bad: ("before", 1),
@@ -118,48 +116,45 @@ async def test_of_two_daemons_one_leads_and_the_other_takes_over(
         assert leader.leads("probe")
         assert not standby.leads("probe")
         await facts(journal, one)
-        assert await leader.reached(journal.position, within=5)
-        assert await standby.reached(journal.position, within=5)
+        assert await leader.reached(journal.position, within=30)
+        assert await standby.reached(journal.position, within=30)
         assert idle.batches == []
         await leader.stop()
 
         await until(lambda: standby.leads("probe"))
         await facts(journal, two)
-        assert await standby.reached(journal.position, within=5)
+        assert await standby.reached(journal.position, within=30)
         await facts(journal, three)
-        assert await standby.reached(journal.position, within=5)
+        assert await standby.reached(journal.position, within=30)
         await standby.stop()
 
     assert await views.all() == dict.fromkeys((one, two, three), ("b", 2))
 
 
 async def test_a_standby_knows_which_events_its_leader_does_not_want(
-    journal: Journal,
+    journal: Journal, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    # The leader stores such a position a second later: nobody waits for that.
+    monkeypatch.setattr("projections.follower.LAZY", 1e9)
     async with (
         journal.followed_by(Probe()) as leader,
         journal.followed_by(Probe()) as standby,
     ):
         await journal.tell(OWNER, UserRegistered(username="ada", active=True))
-        began = time.monotonic()
-        assert await standby.reached(journal.position, within=5)
-        # The leader stores such a position a second later: nobody waits for that.
-        assert time.monotonic() - began < 0.5
-        assert await leader.reached(journal.position, within=5)
+        assert await standby.reached(journal.position, within=30)
+        assert await leader.reached(journal.position, within=30)
 
 
 async def test_waiting_ends_when_the_time_is_up(journal: Journal) -> None:
     async with journal.followed_by(Probe()) as daemon:
-        began = time.monotonic()
         assert not await daemon.reached(Position(core=1), within=0.05)
-        assert time.monotonic() - began < 0.5
         assert await daemon.reached(Position(), within=0)
 
 
 async def test_waiting_ends_when_all_logs_have_passed(journal: Journal) -> None:
     async with journal.followed_by(Probe(), UsersProjector()) as daemon:
         waiting = asyncio.create_task(
-            daemon.reached(Position(core=1, runs=1), within=5)
+            daemon.reached(Position(core=1, runs=1), within=30)
         )
         await journal.tell(uuid4(), named("a"))
         await until(lambda: daemon.positions().core == 1)
@@ -170,16 +165,20 @@ async def test_waiting_ends_when_all_logs_have_passed(journal: Journal) -> None:
         assert daemon.lag() == Position()
 
 
-async def test_unwanted_events_are_passed_at_once_and_stored_within_a_second(
-    journal: Journal,
+async def test_unwanted_events_are_passed_before_that_is_stored(
+    journal: Journal, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     probe = Probe()
     async with journal.followed_by(probe) as daemon:
-        await journal.tell(OWNER, SignedIn(means="link"), UserActivated())
-        assert await daemon.reached(journal.position, within=0.2)
-        assert probe.batches == []
-        async with asyncio.timeout(3):
-            while (await daemon.status())[0].position < 2:
+        with monkeypatch.context() as lazy:
+            lazy.setattr("projections.follower.LAZY", 1e9)
+            await journal.tell(OWNER, SignedIn(means="link"), UserActivated())
+            assert await daemon.reached(journal.position, within=30)
+            assert probe.batches == []
+            assert (await daemon.status())[0].position == 0
+        await journal.tell(OWNER, SignedIn(means="link"))
+        async with asyncio.timeout(30):
+            while (await daemon.status())[0].position < 3:
                 await asyncio.sleep(0.05)
 
 
@@ -189,20 +188,20 @@ async def test_a_batch_survives_the_loss_of_every_connection(
     journal, project = stored_journal, uuid4()
     async with journal.followed_by(Probe()) as daemon:
         await journal.tell(project, named("a"))
-        assert await daemon.reached(journal.position, within=5)
+        assert await daemon.reached(journal.position, within=30)
         async with journal.database.pool.connection() as connection:
             await connection.execute(
                 "SELECT pg_terminate_backend(pid) FROM pg_stat_activity"
                 " WHERE datname = current_database() AND pid <> pg_backend_pid()"
             )
-        async with asyncio.timeout(10):
+        async with asyncio.timeout(30):
             while True:
                 try:
                     await journal.tell(project, renamed("b"))
                     break
                 except (psycopg.Error, DomainError):
                     await asyncio.sleep(0.05)
-        assert await daemon.reached(journal.position, within=10)
+        assert await daemon.reached(journal.position, within=30)
         await until(lambda: daemon.leads("probe"))
     views = ProbeViews(journal.database.engine)
     assert await views.all() == {project: ("b", 2)}
@@ -221,7 +220,7 @@ async def test_appends_of_another_process_are_heard(stored_journal: Journal) -> 
     try:
         elsewhere = Journal(store, other)
         await elsewhere.tell(uuid4(), named("a"))
-        assert await daemon.reached(elsewhere.position, within=5)
+        assert await daemon.reached(elsewhere.position, within=30)
     finally:
         await daemon.stop()
         await listener.stop()
@@ -250,7 +249,7 @@ async def test_a_listener_that_was_cut_off_hears_again_and_misses_nothing(
                 assert len(await cut.fetchall()) == 1
             event = renamed(str(number)) if number else named("0")
             await journal.tell(OWNER, event)
-            assert await daemon.reached(journal.position, within=8)
+            assert await daemon.reached(journal.position, within=30)
     finally:
         store.on_append = told
         await daemon.stop()
@@ -269,16 +268,18 @@ async def test_without_any_event_all_are_level(stored_journal: Journal) -> None:
         assert daemon.pulse.worst == "level"
 
 
-async def test_reads_follow_writes_within_milliseconds(stored_journal: Journal) -> None:
-    waited = []
-    async with stored_journal.followed_by(*ALL) as daemon:
-        for _ in range(50):
-            await stored_journal.tell(uuid4(), named("a"))
-            began = time.perf_counter()
-            assert await daemon.reached(stored_journal.position, within=5)
-            waited.append((time.perf_counter() - began) * 1000)
-    # The goal is 15 ms; four times that leaves room for a busy machine.
-    assert statistics.median(waited) < 60, sorted(waited)
+async def test_reads_follow_writes_without_waiting_for_any_look(
+    stored_journal: Journal, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """How many milliseconds that takes is measured by `make bench`."""
+    monkeypatch.setattr("projections.follower.LAZY", 1e9)
+    journal = stored_journal
+    daemon = Daemon(journal.database, journal.store, ALL, poll=3600)
+    await daemon.start()
+    for _ in range(20):
+        await journal.tell(uuid4(), named("a"))
+        assert await daemon.reached(journal.position, within=30)
+    await daemon.stop()
 
 
 async def test_a_log_whose_growth_nobody_tells_is_polled(database: Database) -> None:
@@ -287,5 +288,5 @@ async def test_a_log_whose_growth_nobody_tells_is_polled(database: Database) -> 
     async with journal.followed_by(Probe()) as daemon:
         told, store.on_append = store.on_append, []
         await journal.tell(uuid4(), named("a"))
-        assert await daemon.reached(journal.position, within=5)
+        assert await daemon.reached(journal.position, within=30)
         store.on_append = told

@@ -119,9 +119,9 @@ async def test_the_document_is_what_the_edits_made_of_it(
     await journal.tell(FLOW, created(document=first))
     async with journal.followed_by(FlowsProjector()) as daemon:
         await journal.tell(FLOW, *difference(first, last))
-        assert await daemon.reached(journal.position, within=5)
+        assert await daemon.reached(journal.position, within=30)
         await journal.tell(FLOW, *difference(last, drawn("Webhook-1")))
-        assert await daemon.reached(journal.position, within=5)
+        assert await daemon.reached(journal.position, within=30)
 
     flow = await views.get(FLOW)
     assert flow is not None

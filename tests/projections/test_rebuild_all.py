@@ -74,7 +74,7 @@ async def test_rebuilt_into_an_empty_database_the_views_are_equal(
         gone = uuid4()
         await journal.tell(gone, created(document=drawn("A")), FlowDeleted())
         await journal.tell(uuid4(), UserErased())
-        assert await daemon.reached(journal.position, within=20)
+        assert await daemon.reached(journal.position, within=30)
     live = await shown(database)
     await store.stop()
     assert sum(map(bool, live.values())) > 12, live

@@ -34,6 +34,8 @@ class DeadlyBlobs(LocalBlobs):
 
     @override
     async def put(self, content: bytes) -> str:
+        if self.left < 0:  # a quick machine gets no further than a slow one
+            await asyncio.Event().wait()
         if not self.left:
             death = threading.Timer(
                 random.uniform(0, SOON), os.kill, (os.getpid(), signal.SIGKILL)

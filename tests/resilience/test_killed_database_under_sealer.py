@@ -104,6 +104,8 @@ async def test_sealing_goes_on_by_itself_when_the_database_is_killed(
                 await sealed_beyond(room, await sealed(room))
             stop.set()
             told = await writing
+            head = (await room.store.head()).core
+            await sealed_beyond(room, head - 1)
             await sealer.stop()
 
             core = await room.verify()

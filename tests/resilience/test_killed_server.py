@@ -22,7 +22,7 @@ SECONDS = float(os.environ.get("CHAOS_SECONDS", "60"))
 CLIENTS = 4
 KILLS = 3
 RUNS = 50
-ENDED_WITHIN = 40.0
+ENDED_WITHIN = 120.0
 FLOWS = ("Words in a Template", "Chat with a Memory", "Ask a Model")
 
 

@@ -40,7 +40,8 @@ pytestmark = [pytest.mark.server, pytest.mark.chaos, pytest.mark.timeout(300)]
 ROOT = Path(__file__).parents[2]
 SECONDS = min(60.0, float(os.environ.get("CHAOS_SECONDS", "60")) / 4)
 READS, WRITES = 50, 20
-STALEST = 2.0
+STALEST = 10.0
+"""Seconds: a rebuild that showed what was before it would be stale for longer."""
 PROJECTS = 20
 HISTORY = 4000
 """Facts told before: a rebuild has something to do."""
@@ -93,13 +94,13 @@ async def test_a_database_killed_in_the_middle_of_a_batch_costs_nothing() -> Non
             async with journal.followed_by(probe) as daemon:
                 for stream in streams:
                     await journal.tell(stream, named("a"), renamed("b"))
-                assert await daemon.reached(journal.position, within=10)
-                await journal.tell(streams[0], renamed("fatal"))
+                assert await daemon.reached(journal.position, within=60)
+                await told_at_last(journal, streams[0], "fatal")
                 await until(lambda: probe.kills == 2, within=60)
                 for stream in streams:
                     await told_at_last(journal, stream, "z")
                 assert await daemon.reached(journal.position, within=60)
-                await until(lambda: daemon.leads("probe"), within=10)
+                await until(lambda: daemon.leads("probe"), within=60)
                 told = await daemon.status()
             views = await ProbeViews(journal.database.engine).all()
             facts = [
@@ -133,8 +134,8 @@ async def test_a_killed_leader_is_followed_by_another(database: Database) -> Non
                     await journal.tell(stream, renamed(str(number)))
                     if number == 150:
                         leader.kill()
-                assert await standby.reached(journal.position, within=20)
-                await until(lambda: standby.leads("probe"), within=10)
+                assert await standby.reached(journal.position, within=60)
+                await until(lambda: standby.leads("probe"), within=60)
                 await leader.wait()
         views = await ProbeViews(journal.database.engine).all()
 
@@ -164,6 +165,8 @@ class Load:
         self.projects = [uuid4() for _ in range(PROJECTS)]
         self.acknowledged: dict[UUID, list[float]] = {}
         self.staleness: list[float] = []
+        self.latest: dict[UUID, int] = dict.fromkeys(self.projects, 0)
+        self.relapses: list[str] = []
         self.took: list[float] = []
         self.failures: list[Exception] = []
         self.stop = asyncio.Event()
@@ -172,6 +175,12 @@ class Load:
     def writes(self) -> int:
         """How many renamings were acknowledged."""
         return sum(map(len, self.acknowledged.values())) - PROJECTS
+
+    @property
+    def enough(self) -> bool:
+        """Whether there were as many reads and writes as were meant."""
+        reads, writes = READS * SECONDS * 0.95, WRITES * SECONDS * 0.95
+        return len(self.took) >= reads and self.writes >= writes
 
     @override
     def __str__(self) -> str:
@@ -214,11 +223,14 @@ class Load:
         await asyncio.gather(*pending)
 
     async def _look(self, project: UUID) -> None:
-        began = time.monotonic()
+        began, latest = time.monotonic(), self.latest[project]
         try:
             row = await self.views.get(project)
             self.took.append(time.monotonic() - began)
             assert row is not None
+            if (shown := int(row.name)) < latest:
+                self.relapses.append(f"{shown} after {latest}")
+            self.latest[project] = max(self.latest[project], shown)
             missed = self.acknowledged[project][int(row.name) + 1 :]
         except Exception as error:  # noqa: BLE001 - each is one that people would see
             self.failures.append(error)
@@ -246,20 +258,20 @@ async def test_rebuilds_under_load_fail_no_read_and_show_nothing_old(
             assert await daemon.reached(journal.position, within=60)
             people = [asyncio.create_task(work()) for work in (load.write, load.read)]
             deadline = time.monotonic() + SECONDS
-            while time.monotonic() < deadline:
+            # A slow machine takes longer for as much.
+            while time.monotonic() < deadline or not (load.enough or load.failures):
                 rebuilt += await rebuilt_all(upkeep)
             load.stop.set()
             await asyncio.gather(*people)
-            assert await daemon.reached(await journal.store.head(), within=10)
+            assert await daemon.reached(await journal.store.head(), within=60)
             live = await shown(journal.database)
             await rebuilt_all(upkeep)
-            assert await daemon.reached(await journal.store.head(), within=10)
+            assert await daemon.reached(await journal.store.head(), within=60)
             again = await shown(journal.database)
 
     assert not load.failures
+    assert not load.relapses
     assert max(load.staleness) < STALEST
     assert again == live
-    assert len(load.staleness) >= READS * SECONDS * 0.95
-    assert load.writes >= WRITES * SECONDS * 0.95
     with capsys.disabled():
         print(f"\n{rebuilt} rebuilds in {SECONDS:.0f} s under {load}")

@@ -100,14 +100,14 @@ def alike(one: httpx.Client, other: httpx.Client) -> None:
     def check() -> None:
         assert seen(one) == seen(other)
 
-    eventually(check, failures=(AssertionError,), within=20)
+    eventually(check, failures=(AssertionError,))
 
 
 def eventually_there(client: httpx.Client, *sessions: str) -> None:
     def check() -> None:
         assert {session for session, _ in seen(client)["messages"]} == {*sessions}
 
-    eventually(check, failures=(AssertionError,), within=20)
+    eventually(check, failures=(AssertionError,))
 
 
 def both_serve(at_old: httpx.Client, at_new: httpx.Client) -> None:
