@@ -15,8 +15,8 @@ import pytest
 import uvicorn
 
 from api.app import create_app
+from api.cli.serving import KEEP_ALIVE
 from api.composition import Application, compose
-from api.serving import KEEP_ALIVE
 from api.sockets import SERVED, keep_quiet
 from infrastructure.settings import load
 from tests.fake_openai import FakeModels

@@ -16,6 +16,6 @@ from api.cli.settings import chosen, data_dir_option
 def run(host: str | None, port: int | None, data_dir: Path | None) -> None:
     """Start the server: database, API and page."""
     settings = chosen(host=host, port=port, data_dir=data_dir)
-    from api.serving import serve  # noqa: PLC0415 - help and refusals need no server
+    from api.cli.serving import serve  # noqa: PLC0415 - help and refusals need no server
 
     serve(settings)
