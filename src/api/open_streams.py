@@ -12,7 +12,9 @@ from litestar.middleware import ASGIMiddleware
 from litestar.types import ASGIApp, Message, Receive, Scope, Send
 
 from api.problems import RETRY_SOON, Refusal
+from api.security import open_as
 from application.ports import Actor, Recorded
+from domain.flow.events import AccessChanged, FlowDeleted
 from domain.project.events import McpAccessConfigured, ProjectDeleted
 from domain.user.events import (
     ApiKeyDisabled,
@@ -214,6 +216,8 @@ def _ending(recorded: Recorded) -> Ending | None:
             return lambda actor: actor.user == recorded.stream and not actor.by_key
         case McpAccessConfigured() | ProjectDeleted():
             return lambda actor: actor.credential == f"mcp:{recorded.stream}"
+        case FlowDeleted() | AccessChanged(access="PRIVATE"):
+            return lambda actor: actor.credential == open_as(recorded.stream)
         case UserDeactivated() | UserErased() | SuperuserRevoked():
             return lambda actor: actor.user == recorded.stream
         case _:

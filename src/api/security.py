@@ -8,6 +8,7 @@ from uuid import UUID
 from litestar.connection import ASGIConnection
 from litestar.datastructures import Cookie
 from litestar.handlers.base import BaseRouteHandler
+from msgspec.structs import replace
 
 from api.problems import BEARER, Refusal
 from api.proxies import Proxies, passed_on
@@ -129,6 +130,16 @@ def visitor_of(connection: Connection) -> str | None:
     """Return who visits public flows, by the cookie that their page made up."""
     client = connection.cookies.get(CLIENT)
     return client if client and _CLIENT.fullmatch(client) else None
+
+
+def visiting(connection: Connection, flow: UUID) -> None:
+    """Note which public flow a visitor is shown, for it may be closed meanwhile."""
+    connection.state.actor = replace(ANONYMOUS, credential=open_as(flow))
+
+
+def open_as(flow: UUID) -> str:
+    """Return the credential of whoever is shown *flow* because anybody is."""
+    return f"public:{flow}"
 
 
 def _visits(connection: Connection) -> bool:

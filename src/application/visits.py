@@ -64,14 +64,23 @@ class Visits:
             mine = msgspec.structs.replace(mine, command_id=uuid5(NAMESPACE_URL, named))
         return await self._runs.request(theirs, asked, trigger="public", cause=mine)
 
-    async def require(self, client: str, run_id: UUID) -> None:
-        """Raise `NotFoundError` unless the run is that visitor's."""
+    async def require(self, client: str, run_id: UUID) -> UUID:
+        """
+        Return the flow of that visitor's run, or raise `NotFoundError`.
+
+        What its owner has closed since is no longer shown.
+        """
         try:
             run = await self._store.load(Run, run_id)
         except StreamNotFoundError:
             raise NotFoundError("run", run_id) from None
         if run.source is None or run.flow != visited(run.source, client):
             raise NotFoundError("run", run_id)
+        try:
+            await self._public(run.source)
+        except NotPublicError:
+            raise NotFoundError("run", run_id) from None
+        return run.source
 
     async def cancel(self, client: str, run_id: UUID) -> bool:
         """Have a visitor's run stop; tell whether it has."""

@@ -111,7 +111,7 @@ async def be_deactivated(mine: Person, root: Person) -> None:
 
 
 @pytest.mark.parametrize("act", [sign_out, change_the_password, be_deactivated])
-async def test_a_stream_ends_with_its_session(
+async def test_a19_a_stream_ends_with_its_session(
     mine: Person, root: Person, run: UUID, act: Act
 ) -> None:
     async with reading(mine, LINES.format(run), bearing(mine)) as reader:
@@ -147,7 +147,9 @@ async def test_a_refresh_token_that_comes_late_ends_the_streams_of_its_session(
 
 
 @pytest.mark.parametrize("how", ["revoked", "disabled", "expired"])
-async def test_a_stream_ends_with_its_key(mine: Person, run: UUID, how: str) -> None:
+async def test_a19_a_stream_ends_with_its_key(
+    mine: Person, run: UUID, how: str
+) -> None:
     body = {}
     if how == "expired":
         soon = datetime.now(UTC) + timedelta(seconds=0.7)

@@ -133,7 +133,7 @@ async def stranger(building: Building) -> AsyncIterator[httpx.AsyncClient]:
         yield client
 
 
-async def test_a10_without_a_credential_no_door_opens(
+async def test_a10_a13_without_a_credential_no_door_opens_in_either_mode(
     either: Building,
 ) -> None:
     async with httpx.AsyncClient(base_url=either.address, timeout=PATIENCE) as nobody:
@@ -249,7 +249,7 @@ async def thief(either: Building, join: Join) -> AsyncIterator[Person]:
     await person.aclose()
 
 
-async def test_a20_what_is_for_superusers_is_closed_to_people(
+async def test_a20_a13_what_is_for_superusers_is_closed_to_people_in_either_mode(
     either: Building, thief: Person
 ) -> None:
     async def call(door: Door) -> httpx.Response:
@@ -262,7 +262,7 @@ async def test_a20_what_is_for_superusers_is_closed_to_people(
     assert not await tried(either, asked, call, lambda _: {403})
 
 
-async def test_a10_what_is_anothers_does_not_exist(
+async def test_a10_a13_what_is_anothers_does_not_exist_in_either_mode(
     either: Building, hers: Belongings, thief: Person
 ) -> None:
     asked = [
@@ -311,7 +311,7 @@ def _without_ids(answer: httpx.Response) -> str:
     return "".join(c for c in words if c not in "0123456789abcdef-")
 
 
-async def test_a10_a_question_about_anothers_thing_finds_nothing(
+async def test_a10_a13_a_question_about_anothers_thing_finds_nothing_in_either_mode(
     either: Building, hers: Belongings, thief: Person
 ) -> None:
     wrong = []
@@ -331,7 +331,9 @@ async def test_a10_a_question_about_anothers_thing_finds_nothing(
     assert not wrong
 
 
-async def test_a10_without_a_credential_no_socket_opens(either: Building) -> None:
+async def test_a10_a13_without_a_credential_no_socket_opens_in_either_mode(
+    either: Building,
+) -> None:
     opened = {
         path
         for path in sockets(either.app)

@@ -14,7 +14,7 @@ from litestar.response import Stream
 from api.given import Given
 from api.polls import Polls
 from api.problems import Refusal
-from api.security import RUN, WATCH, visitor_of
+from api.security import RUN, WATCH, visiting, visitor_of
 from api.streams import RunStreams
 from application.execution.flows import FlowsToRun
 from application.names import Name
@@ -174,7 +174,7 @@ async def _require(
         client = visitor_of(request)
         if client is None:
             raise
-        await visits.require(client, job_id)
+        visiting(request, await visits.require(client, job_id))
         return True
     return False
 

@@ -11,7 +11,7 @@ from litestar.response import Stream
 from api.given import Given
 from api.problems import Refusal
 from api.requests import cause_of
-from api.security import ANONYMOUS, PUBLIC_RUN, visitor_of
+from api.security import ANONYMOUS, PUBLIC_RUN, visiting, visitor_of
 from api.streams import RunStreams
 from api.v1.build import BEGUN, NDJSON, UNBUFFERED, BuildRequest, Delivery, direct
 from api.v1.run_shapes import no_variables_in_headers
@@ -63,6 +63,7 @@ class PublicBuildController(Controller):
             )
         except NotPublicError:
             raise Refusal(403, "Flow is not public") from None
+        visiting(request, flow_id)
         if event_delivery != "direct":
             return Response({"job_id": requested.run})
         lines = direct(requested.run, streams, runs, in_their_stead())
