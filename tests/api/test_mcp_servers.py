@@ -61,9 +61,11 @@ async def test_a_change_with_placeholders_keeps_the_secrets(
 ) -> None:
     url = named()
     headers = {"Authorization": "canary-b2", "X-Other": "canary-b3"}
-    await ada.post(url, json={"url": "https://a.example/mcp", "headers": headers})
+    at = "https://u:canary-b4@a.example/mcp"
+    await ada.post(url, json={"url": at, "headers": headers})
 
     shown = (await ada.get(url)).json()
+    assert shown["url"] == "https://u:********@a.example/mcp"
     shown["headers"]["X-Other"] = "changed"
     await ada.patch(url, json=shown)
 
@@ -73,8 +75,24 @@ async def test_a_change_with_placeholders_keeps_the_secrets(
     assert server is not None
     [text] = (await vault.open([server.secret])).values()
     assert "canary-b2" in text
+    assert at in text
     assert "changed" in text
     assert "canary-b3" not in text
+
+
+async def test_a_password_does_not_follow_an_address_elsewhere(
+    application: Application, ada: Person
+) -> None:
+    url = named()
+    await ada.post(url, json={"url": "https://u:canary-b5@a.example/mcp"})
+
+    await ada.patch(url, json={"url": "https://u:********@evil.example/mcp"})
+
+    world = application.world
+    server = await world.mcp_servers._named(UUID(ada.id), url.rpartition("/")[2])
+    assert server is not None
+    [text] = (await world.vault.open([server.secret])).values()
+    assert "canary-b5" not in text
 
 
 async def test_anothers_servers_are_not_there(ada: Person, bob: Person) -> None:

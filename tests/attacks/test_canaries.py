@@ -11,9 +11,13 @@ import httpx
 import pytest
 from psycopg.sql import SQL, Identifier
 
+from api.app import create_app
 from api.composition import Application
+from api.openapi.document import described
 from tests.api.conftest import Person
+from tests.attacks import canaries_outside
 from tests.attacks.conftest import Said
+from tests.attacks.doors import doors
 from tests.attacks.flows import asking, built, echo, field, saved
 from tests.fake_openai import FakeModels
 
@@ -33,7 +37,8 @@ class Planted:
     """Secrets in every place that takes one, and every answer that was given."""
 
     def __init__(self) -> None:
-        self.secrets = {place: canary(place) for place in PLACES}
+        places = (*PLACES, *canaries_outside.PLACES)
+        self.secrets = {place: canary(place) for place in places}
         self.answers: list[str] = []
 
     def __getitem__(self, place: str) -> str:
@@ -42,11 +47,11 @@ class Planted:
     def heard(self, answer: httpx.Response) -> Any:
         """Keep what was answered; return it as JSON."""
         said = f"{answer.headers} {answer.text}"
-        if answer.headers.get("content-type", "").endswith("zip-compressed"):
+        if answer.headers.get("content-type", "").endswith(("zip-compressed", "/zip")):
             with zipfile.ZipFile(io.BytesIO(answer.content)) as files:
                 said += "".join(files.read(n).decode() for n in files.namelist())
         self.answers.append(said)
-        assert answer.status_code < 500 or "/run/" in str(answer.url), said
+        assert answer.status_code != 500 or "/run/" in str(answer.url), said
         kind = answer.headers.get("content-type", "")
         return answer.json() if kind.startswith("application/json") else None
 
@@ -75,7 +80,11 @@ def grouped(secret: str) -> dict[str, Any]:
 
 @pytest.fixture(scope="module")
 async def planted(
-    join: Any, anybody_at: httpx.AsyncClient, models: FakeModels, root: Person
+    join: Any,
+    anybody_at: httpx.AsyncClient,
+    models: FakeModels,
+    root: Person,
+    application: Application,
 ) -> Planted:
     """Somebody who puts secrets everywhere, and looks at everything afterwards."""
     planted, eve = Planted(), await join("eve")
@@ -83,7 +92,12 @@ async def planted(
     flows = await _plant(eve, planted)
     await _run(eve, planted, flows)
     await _sign_in(eve, planted, anybody_at)
+    await canaries_outside.outside(eve, planted, application)
     await _look(eve, planted, flows, anybody_at)
+    app = create_app(application)
+    every = doors(app, described(app))
+    for person in (eve, root):
+        assert await canaries_outside.everything(person, planted, every) > 30
     await _administer(root, planted, flows, eve.id)
     models.key = None
     return planted

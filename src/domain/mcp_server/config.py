@@ -1,5 +1,6 @@
 """How an MCP server is reached: a command to start, or an address to ask."""
 
+import re
 from collections.abc import Mapping
 from typing import Any, Final, Literal
 
@@ -12,6 +13,8 @@ PLACEHOLDER: Final = "********"
 """What people see of a secret; sent back, it means that nothing changed."""
 
 _HIDDEN: Final = ("env", "headers")
+_PASSWORD: Final = re.compile(r"(?<=://)([^/?#@:]*):([^/?#]+)(?=@)")
+"""The user and the password in an address; an ``@`` may stand in the password."""
 _SCHEMES: Final = ("http://", "https://")
 
 
@@ -37,23 +40,46 @@ def mode_of(config: Config) -> Mode:
 
 
 def shown(config: Config) -> Config:
-    """Return *config* with placeholders for what is in its env and headers."""
-    return config | {
-        name: {key: PLACEHOLDER if text else text for key, text in texts.items()}
-        for name, texts in _hidden(config).items()
-    }
+    """
+    Return *config* with placeholders for what is secret.
+
+    That is what is in its env and headers, and the password in its url.
+    """
+    return (
+        config
+        | {
+            name: {key: PLACEHOLDER if text else text for key, text in texts.items()}
+            for name, texts in _hidden(config).items()
+        }
+        | _url(config, PLACEHOLDER)
+    )
 
 
 def kept(config: Config, before: Config) -> Config:
     """Return *config* with what *before* has wherever it says ``********``."""
     known = _hidden(before)
-    return config | {
+    hidden: Config = {
         name: {
             key: known.get(name, {}).get(key, "") if text == PLACEHOLDER else text
             for key, text in texts.items()
         }
         for name, texts in _hidden(config).items()
     }
+    return config | hidden | _kept_url(config, before)
+
+
+def _kept_url(config: Config, before: Config) -> Config:
+    """Return the address with its password again, if it is still the same one."""
+    same = "url" in config and _url(before, PLACEHOLDER).get("url") == config["url"]
+    return {"url": before["url"]} if same else {}
+
+
+def _url(config: Config, password: str) -> Config:
+    """Return the address with *password* in place of the one in it, if there is one."""
+    url = config.get("url")
+    if not isinstance(url, str) or not _PASSWORD.search(url):
+        return {}
+    return {"url": _PASSWORD.sub(rf"\1:{password}", url, count=1)}
 
 
 def _hidden(config: Config) -> dict[str, Mapping[str, Any]]:
