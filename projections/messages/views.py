@@ -33,6 +33,14 @@ class MessageRow(msgspec.Struct, frozen=True):
     run_id: UUID | None
 
 
+class MessagePlace(msgspec.Struct, frozen=True):
+    """Where a message lies."""
+
+    id: UUID
+    thread: UUID
+    position: int
+
+
 class UnknownOrderError(ValueError):
     """Messages cannot be ordered by this."""
 
@@ -90,6 +98,22 @@ class MessageViews(Views):
     async def in_session(self, owner: UUID, session: str) -> list[MessageRow]:
         """Return the messages of a session in all flows of an owner, oldest first."""
         return await self.select(owner, session=session)
+
+    async def in_flow(
+        self, owner: UUID, flow: UUID, session: str | None, *, after: int, limit: int
+    ) -> list[MessagePlace]:
+        """Return messages of a flow after a position, oldest first; or of a session."""
+        columns = (MESSAGES.c.id, MESSAGES.c.thread, MESSAGES.c.position)
+        query = (
+            self._of(owner)
+            .with_only_columns(*columns)
+            .where(MESSAGES.c.flow_id == flow, MESSAGES.c.position > after)
+            .order_by(MESSAGES.c.position)
+            .limit(limit)
+        )
+        if session is not None:
+            query = query.where(MESSAGES.c.session_id == stored(session))
+        return [MessagePlace(*row) for row in await self._all(query)]
 
     def _everybodys(self) -> Select[Any]:
         columns = [column for column in MESSAGES.c if column.name != "id"]

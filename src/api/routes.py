@@ -19,6 +19,7 @@ from api.v1.api_keys import ApiKeyController
 from api.v1.build import BuildController
 from api.v1.build_public import PublicBuildController
 from api.v1.chat import ChatSocketController
+from api.v1.chat_by_http import ChatController
 from api.v1.components import ComponentController
 from api.v1.deprecated import DeprecatedController
 from api.v1.erasure import ErasureController
@@ -74,6 +75,7 @@ V1 = (
     RunController,
     RunsController,
     ChatSocketController,
+    ChatController,
     LangBuilderResponseController,
     KeptResponseController,
     PublishController,

@@ -1,7 +1,7 @@
 """What was said in the sessions of flows: edited, renamed, removed, forgotten."""
 
 from collections.abc import Iterable, Sequence
-from typing import Any, Protocol
+from typing import Any, Final, Protocol
 from uuid import UUID
 
 import msgspec
@@ -28,6 +28,9 @@ from domain.run.run import Run
 from domain.thread.events import MessageEdited, MessagePosted
 from domain.thread.thread import Thread
 
+AT_ONCE: Final = 500
+"""Messages that one save removes, where all of a flow's go."""
+
 
 class NoSuchSessionError(DomainError):
     """No messages found with the given session ID."""
@@ -46,17 +49,21 @@ class MessageChange(msgspec.Struct, frozen=True, kw_only=True):
     properties: dict[str, Any] | None = None
 
 
-class Said(Protocol):
-    """Where a message stands: one row of the read model."""
+class Place(Protocol):
+    """Where a message lies: in which thread."""
 
     @property
     def id(self) -> UUID: ...
 
     @property
-    def owner(self) -> UUID: ...
+    def thread(self) -> UUID: ...
+
+
+class Said(Place, Protocol):
+    """A message: one row of the read model."""
 
     @property
-    def thread(self) -> UUID: ...
+    def owner(self) -> UUID: ...
 
     @property
     def flow_id(self) -> UUID: ...
@@ -74,12 +81,23 @@ class Said(Protocol):
     def content(self) -> ContentRef: ...
 
 
+class Placed(Place, Protocol):
+    """Where a message lies, and when in the log."""
+
+    @property
+    def position(self) -> int: ...
+
+
 class WhatWasSaid(Protocol):
     """The messages that were said, by id or by session."""
 
     async def get(self, ids: Sequence[UUID], /) -> Sequence[Said]: ...
 
     async def in_session(self, owner: UUID, session: str, /) -> Sequence[Said]: ...
+
+    async def in_flow(
+        self, owner: UUID, flow: UUID, session: str | None, /, *, after: int, limit: int
+    ) -> Sequence[Placed]: ...
 
 
 class Messages:
@@ -142,7 +160,21 @@ class Messages:
         rows = await self._said.in_session(person(actor), session)
         return await self._remove(rows, cause=cause)
 
-    async def _remove(self, rows: Sequence[Said], *, cause: Cause) -> Done[None]:
+    async def clear(
+        self, actor: Actor, flow: UUID, session: str | None, *, cause: Cause
+    ) -> Done[None]:
+        """Remove all that *actor*'s flow was told and said, or a session of it."""
+        position, after = Position(), 0
+        while places := await self._said.in_flow(
+            person(actor), flow, session, after=after, limit=AT_ONCE
+        ):
+            after = places[-1].position
+            step = part_of(cause, f"clear to {places[-1].id}")
+            done = await self._remove(places, cause=step)
+            position = position.upto(done.position)
+        return Done(None, position)
+
+    async def _remove(self, rows: Sequence[Place], *, cause: Cause) -> Done[None]:
         threads: list[Thread] = []
         forgotten: list[UUID] = []
         for thread_id, inside in _by_thread(rows):
@@ -315,8 +347,8 @@ class Messages:
         return found
 
 
-def _by_thread(rows: Iterable[Said]) -> list[tuple[UUID, list[Said]]]:
-    grouped: dict[UUID, list[Said]] = {}
+def _by_thread[P: Place](rows: Iterable[P]) -> list[tuple[UUID, list[P]]]:
+    grouped: dict[UUID, list[P]] = {}
     for row in rows:
         grouped.setdefault(row.thread, []).append(row)
     return list(grouped.items())

@@ -6,7 +6,7 @@ from uuid import UUID, uuid4
 from application.documents import Documents
 from application.editing import Editing, Served
 from application.flows import Flows
-from application.messages import Messages, Said
+from application.messages import Messages, Placed, Said
 from application.permissions import Permissions
 from application.ports import Actor, Cause
 from application.projects import Projects
@@ -22,6 +22,11 @@ class Silence:
         return []
 
     async def in_session(self, _: UUID, __: str, /) -> Sequence[Said]:
+        return []
+
+    async def in_flow(
+        self, _: UUID, __: UUID, ___: str | None, /, **____: int
+    ) -> Sequence[Placed]:
         return []
 
 

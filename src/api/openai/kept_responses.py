@@ -1,7 +1,7 @@
 """Responses that were made or are being made: told, heard again, stopped, deleted."""
 
 from collections.abc import AsyncGenerator
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Final, Literal
 
 import msgspec
 from litestar import Controller, Response, delete, get, post
@@ -32,6 +32,8 @@ from application.runs import Runs
 from domain.run.asked import Asked
 from domain.run.run import Run
 
+WRONG: Final = {"refuses": (400,)}
+
 type Limit = Annotated[int, Meta(ge=1, le=100)]
 
 
@@ -43,7 +45,7 @@ class KeptResponseController(Controller):
     opt = WATCH
     exception_handlers = HANDLERS_HERE
 
-    @get("/", responses=RESPONDED)
+    @get("/", responses=RESPONDED, opt=WRONG)
     async def one(
         self,
         *,
@@ -114,7 +116,7 @@ class KeptResponseController(Controller):
         run = await runs.get(cause.actor, run.id)
         return await _standing(run, asked.echo, replies)
 
-    @get("/input_items", responses=ITEMS)
+    @get("/input_items", responses=ITEMS, opt=WRONG)
     async def input_items(
         self,
         *,

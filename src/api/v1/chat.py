@@ -187,10 +187,10 @@ class Chat:
                     position = told.version
                     for name, data in told.frames:
                         ended = name == "end"
-                        await self._line.say(_frame(name, data, run, position))
+                        await self._line.say(frame_of(name, data, run, position))
             if not ended:  # that has been told before, but nothing else is left
                 end = {"status": (await self._runs.wait(run)).status}
-                await self._line.say(_frame("end", end, run, position))
+                await self._line.say(frame_of("end", end, run, position))
         finally:
             del self._following[run]
 
@@ -220,7 +220,8 @@ def _read(text: str, beside: dict[str, Json]) -> Said:
     return said
 
 
-def _frame(name: str, data: dict[str, Any], run: UUID, position: int) -> Json:
+def frame_of(name: str, data: dict[str, Any], run: UUID, position: int) -> Json:
+    """Return a frame of a run as clients read it."""
     frame = {"type": name, "run_id": str(run), "position": position}
     return frame | data if name in {"end", "error"} else frame | {"data": data}
 

@@ -1,8 +1,8 @@
 """What runs left: messages, sessions, builds of vertices, transactions."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from datetime import UTC, datetime
-from typing import Any, Final
+from typing import Any
 from urllib.parse import unquote
 from uuid import UUID
 
@@ -13,6 +13,7 @@ from litestar.params import FromPath, FromQuery, RequestBody
 from api.given import Given
 from api.problems import Refusal
 from api.requests import Answers, bounded_page, page_of
+from api.v1.message_shapes import MOST_MESSAGES, Opened, messages_of
 from api.v1.users import naive
 from application.flows import Flows
 from application.messages import MessageChange, Messages
@@ -20,13 +21,9 @@ from application.names import Name
 from application.permissions import Permissions, person
 from application.ports import Actor, Cause, Contents
 from domain.kernel import ContentRef, Json
-from projections.messages.views import ORDERS, MessageRow, MessageViews
+from projections.messages.views import ORDERS, MessageViews
 from projections.transactions.views import TransactionRow, TransactionViews
 from projections.vertex_builds.views import BuildRow, BuildViews
-
-MOST_MESSAGES: Final = 10_000
-
-type Opened = Mapping[UUID, bytes]
 
 
 class MonitorController(Controller):
@@ -69,7 +66,7 @@ class MonitorController(Controller):
             limit=limit,
             offset=offset,
         )
-        return await _responses(rows[::-1] if newest_first else rows, contents)
+        return await messages_of(rows[::-1] if newest_first else rows, contents)
 
     @get("/messages/sessions")
     async def sessions(
@@ -133,7 +130,7 @@ class MonitorController(Controller):
         )
         await answers.settle(done.position)
         rows = await message_views.in_session(person(actor), new_session_id)
-        return await _responses(rows, contents)
+        return await messages_of(rows, contents)
 
     @delete("/messages/session/{session:path}", status_code=204)
     async def remove_session(
@@ -201,34 +198,6 @@ class MonitorController(Controller):
         opened = await contents.open([ref.id for ref in refs])
         items = [_transaction(row, opened) for row in rows]
         return page_of(items, total=total, page=page, size=size)
-
-
-async def _responses(
-    rows: Sequence[MessageRow], contents: Contents
-) -> list[dict[str, Any]]:
-    opened = await contents.open([row.content.id for row in rows])
-    return [_message(row, opened) for row in rows if row.content.id in opened]
-
-
-def _message(row: MessageRow, opened: Opened) -> dict[str, Any]:
-    """Return a message as lists have it; ``files`` is JSON within JSON there."""
-    said: dict[str, Any] = msgspec.json.decode(opened[row.content.id])
-    return {
-        "id": row.id,
-        "flow_id": row.flow_id,
-        "timestamp": said.get("timestamp") or f"{_utc(row.at):%Y-%m-%d %H:%M:%S} UTC",
-        "sender": row.sender,
-        "sender_name": row.sender_name,
-        "session_id": row.session_id,
-        "text": said.get("text", ""),
-        "files": msgspec.json.encode(said.get("files") or []).decode(),
-        "edit": bool(said.get("edit")),
-        "error": bool(said.get("error")),
-        "duration": said.get("duration"),
-        "properties": said.get("properties") or {},
-        "category": row.category,
-        "content_blocks": said.get("content_blocks") or [],
-    }
 
 
 def _build(row: BuildRow, opened: Opened) -> dict[str, Any]:
