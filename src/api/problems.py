@@ -216,6 +216,10 @@ NAMES: Final = {
 
 ABSENT: Final = re.compile(r"Missing required (\w+) parameter '([^']+)'")
 """How Litestar says that a parameter was not sent."""
+LACKING: Final = re.compile(r"Object missing required field `([^`]+)`$")
+"""How msgspec says that the body lacks a key."""
+PARSED: Final = {"Invalid UUID": "uuid_parsing"}
+"""What pydantic calls what msgspec could not read; clients ask for it."""
 
 
 class Refusal(HTTPException):
@@ -361,8 +365,12 @@ def _violations(error: ValidationException) -> list[dict[str, Any]]:
         message = one.get("message", error.detail)
         if message == "'data'":  # Litestar's way of saying that there is no body
             found.append(_violation("missing", ["body"], "Field required"))
+        elif lacking := LACKING.match(message):
+            within = [p for p in loc if p and p != "data"]
+            found.append(_violation("missing", [*within, lacking[1]], "Field required"))
         else:
-            found.append(_violation("value_error", [p for p in loc if p], message))
+            kind = PARSED.get(message, "value_error")
+            found.append(_violation(kind, [p for p in loc if p], message))
     if found:
         return found
     if absent := ABSENT.match(error.detail):

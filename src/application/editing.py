@@ -119,7 +119,8 @@ class Editing:
         """
         Change a flow; *expected* is the version the client says it saw.
 
-        Edits of different fields merge; of the same field the later is refused.
+        Edits of different fields merge; of the same field the later is refused. A
+        project that is not there moves nothing, as when a flow is created.
         """
 
         async def again(before: Saved) -> Done[Flow]:
@@ -144,8 +145,13 @@ class Editing:
         expected: int | None,
     ) -> Done[Flow]:
         owned = await self._permissions.require(actor, "flow", flow_id)
-        if change.folder_id is not None and change.folder_id != owned.project:
-            await self._permissions.require(actor, "project", change.folder_id)
+        wanted = change.folder_id
+        if (
+            wanted is not None
+            and wanted != owned.project
+            and not await self._permissions.among(actor, "project", [wanted])
+        ):
+            change = msgspec.structs.replace(change, folder_id=None)
         seen = expected or self._served.version(actor, flow_id)
         try:
             done = await deciding_again(

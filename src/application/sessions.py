@@ -261,9 +261,9 @@ class Sessions:
     async def bearer(self, token: str) -> Actor:
         """Return who bears an access token."""
         said = self._mint.read_access(token)
+        account = await self._account(said.user)  # first: it ended their sessions, too
         if not await self._opened.alive(said.session):
             raise NotSignedInError
-        account = await self._account(said.user)
         return Actor(
             said.user, superuser=account.superuser, credential=str(said.session)
         )

@@ -169,7 +169,7 @@ class Users:
         first: bool = False,
         optins: Optins | None = None,
     ) -> Done[User]:
-        """Let somebody join, with a first project and our starter flows in it."""
+        """Let somebody join, with a first project and the starter flows in it."""
         checked(username)
         user = User.register(
             self._new_id(),

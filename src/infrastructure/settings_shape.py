@@ -195,6 +195,9 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     new_user_is_active: Annotated[
         bool, says("Let people who register sign in before a superuser agrees.")
     ] = False
+    create_starter_projects: Annotated[
+        bool, says("Give whoever joins three small flows to begin with.")
+    ] = True
     access_token_expire_seconds: Annotated[
         Seconds, says("How long an access token is good for.")
     ] = 3600

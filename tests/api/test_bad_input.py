@@ -72,6 +72,19 @@ async def test_a_violation_says_where_it_is(ada: Person) -> None:
     assert violation.keys() >= {"type", "loc", "msg", "input"}
 
 
+async def test_violations_are_called_as_clients_know_them(ada: Person) -> None:
+    wrong_id = await ada.get("/api/v1/flows/wrong")
+    wrong_query = await ada.get("/api/v1/monitor/builds?flow_id=wrong")
+    nameless = await ada.post("/api/v1/flows/", json={"description": "x"})
+
+    [in_path] = wrong_id.json()["detail"]
+    assert (in_path["type"], in_path["loc"]) == ("uuid_parsing", ["path", "flow_id"])
+    [in_query] = wrong_query.json()["detail"]
+    assert (in_query["type"], in_query["loc"]) == ("uuid_parsing", ["query", "flow_id"])
+    [absent] = nameless.json()["detail"]
+    assert (absent["type"], absent["loc"]) == ("missing", ["body", "name"])
+
+
 @pytest.mark.parametrize(
     ("method", "path"),
     [

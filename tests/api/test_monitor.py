@@ -267,6 +267,24 @@ async def test_what_is_not_there_cannot_be_changed(ada: Person) -> None:
     assert flowless.status_code == 422
 
 
+async def test_of_a_flow_that_is_not_ones_own_there_is_nothing_to_tell(
+    ada: Person, bob: Person, echo: str
+) -> None:
+    for asked, flow in ((ada, uuid4()), (bob, uuid4()), (bob, echo)):
+        builds = await asked.get(f"{MONITOR}/builds?flow_id={flow}")
+        logs = await asked.get(f"{MONITOR}/transactions?flow_id={flow}&size=7")
+
+        assert (builds.status_code, builds.json()) == (200, {"vertex_builds": {}})
+        assert logs.status_code == 200
+        assert logs.json() == {
+            "items": [],
+            "total": 0,
+            "page": 1,
+            "size": 7,
+            "pages": 0,
+        }
+
+
 async def test_a_deleted_flow_takes_its_messages_along(
     application: Application, join: Join
 ) -> None:

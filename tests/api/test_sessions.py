@@ -269,7 +269,9 @@ async def test_a_deactivated_user_is_out_at_once(root: Person, join: Join) -> No
 
     await root.patch(f"/api/v1/users/{eve.id}", json={"is_active": False})
 
-    assert (await eve.get(WHOAMI)).status_code == 401
+    out = await eve.get(WHOAMI)
+    assert out.status_code == 401
+    assert out.json() == {"detail": "User not found or is inactive."}
     eve.headers.pop("Authorization")
     assert (await eve.get(WHOAMI, headers={"x-api-key": key})).status_code == 401
 

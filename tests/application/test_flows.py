@@ -168,7 +168,10 @@ async def test_a_flow_cannot_move_into_anothers_project(
     bob = somebody()
     theirs: UUID = await world.projects.home(bob, None, cause=by(bob))
 
-    with pytest.raises(NotFoundError):
-        await world.editing.edit(
-            ada, flow.id, FlowChange(folder_id=theirs), cause=by(ada)
-        )
+    done = await world.editing.edit(
+        ada, flow.id, FlowChange(folder_id=theirs, locked=True), cause=by(ada)
+    )
+
+    assert done.result.locked
+    assert done.result.project == flow.project
+    assert (await world.flows.get(flow.id)).project == flow.project

@@ -146,6 +146,7 @@ QUERIES: Final[dict[str, str]] = {
 OTHERWISE: Final[dict[str, tuple[int, str]]] = {
     "POST /api/v1/process/{}": (400, "it is gone for everybody's flows"),
     "POST /api/v1/predict/{}": (400, "it is gone for everybody's flows"),
+    "POST /api/v1/build/{}/vertices": (500, "clients know unknown ids as 500"),
     "POST /api/v1/build/{}/vertices/{}": (500, "clients know unknown ids as 500"),
     "DELETE /api/v1/api_key/{}": (400, "clients know an unknown key as 400"),
     "DELETE /api/v1/variables/{}": (500, "clients know an unknown variable as 500"),

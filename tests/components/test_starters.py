@@ -5,12 +5,14 @@ from typing import Any
 
 import pytest
 
+from api.world.people import to_begin_with
 from domain.flow.document import check
 from domain.run.graph import Graph
 from domain.run.values import Message, Value
 from infrastructure.components.drawing import handle_text
 from infrastructure.components.registry import BuiltinComponents
 from infrastructure.components.starters import starter_flows
+from infrastructure.settings import load
 from tests.components.calls import Call
 
 COMPONENTS = BuiltinComponents()
@@ -135,3 +137,13 @@ def values(
     for field, source in arriving(flow, vertex).items():
         given[field] = results[source]
     return given
+
+
+def test_whoever_joins_is_given_the_starters_unless_the_operator_says_no() -> None:
+    starters = starter_flows()
+    no = load({"LANGBUILDER_CREATE_STARTER_PROJECTS": "false"}, env_file=None)
+
+    given = to_begin_with(load({}, env_file=None), starters)
+
+    assert {flow.name for flow in given} == set(STARTERS)
+    assert to_begin_with(no, starters) == []

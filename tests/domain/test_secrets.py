@@ -125,6 +125,16 @@ def test_a_password_that_is_no_text_is_a_secret_too(literal: Any) -> None:
     assert value(reveal(hidden, vault.secrets)) == literal
 
 
+@pytest.mark.parametrize(("kind", "number"), [("int", 256), ("float", 0.5)])
+def test_a_number_in_a_field_of_numbers_is_no_secret(kind: str, number: float) -> None:
+    vault, drawn = Vault(), model(type=kind, value=number)
+
+    assert hide(drawn, None, vault.seal).document == drawn
+    assert vault.secrets == {}
+    words = hide(model(type=kind, value="sk-123"), None, vault.seal).document
+    assert value(show(words)) == PLACEHOLDER
+
+
 def test_secrets_inside_groups_are_hidden_and_survive_grouping() -> None:
     vault = Vault()
     inside = hide(grouped(grouped(model())), None, vault.seal)

@@ -88,7 +88,12 @@ class DeprecatedController(Controller):
         """Say that this route is gone, and what took its place."""
         raise Refusal(400, WORDS.format(route="task"))
 
-    @post("/build/{flow_id:str}/vertices", status_code=200, deprecated=True)
+    @post(
+        "/build/{flow_id:str}/vertices",
+        status_code=200,
+        deprecated=True,
+        opt={"refuses": (500,)},
+    )
     async def vertices(
         self,
         *,
@@ -103,7 +108,7 @@ class DeprecatedController(Controller):
         try:
             flow = await flows_to_run.head(actor, flow_id)
         except NotFoundError:
-            raise Refusal(404, f"Flow with id {flow_id} not found") from None
+            raise Refusal(500, f"Flow with id {flow_id} not found") from None
         document: Json = flow.document
         if data is not None:
             document = msgspec.to_builtins(data)

@@ -24,14 +24,20 @@ def flows_as_zip(
     flow_views: FlowViews,
     documents: Documents,
     *,
-    name: str,
+    project: str | None = None,
 ) -> Stream:
-    """Answer with a zip of *heads*' flows, each as JSON under its own name."""
-    filename = quote(f"{datetime.now(UTC):%Y%m%d_%H%M%S}_{name}_flows.zip", "")
+    """
+    Answer with a zip of *heads*' flows, each as JSON under its own name.
+
+    Clients look for ``filename=`` where the flows were chosen one by one, and for
+    ``filename*=`` where they are those of a *project*, whose name people wrote.
+    """
+    name = f"{datetime.now(UTC):%Y%m%d_%H%M%S}_{project or 'langbuilder'}_flows.zip"
+    given = f"*=UTF-8''{quote(name, safe='')}" if project else f"={name}"
     return Stream(
         zipped(_members(heads, flow_views, documents)),
         media_type=ZIP,
-        headers={"Content-Disposition": f"attachment; filename*=UTF-8''{filename}"},
+        headers={"Content-Disposition": f"attachment; filename{given}"},
     )
 
 

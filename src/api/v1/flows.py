@@ -298,7 +298,7 @@ async def _files(
     if not heads:
         raise Refusal(404, "No flows found.")
     if len(heads) > 1:
-        return flows_as_zip(heads, flow_views, documents, name="langbuilder")
+        return flows_as_zip(heads, flow_views, documents)
     [file] = await exported(await flow_views.many([heads[0].id]), documents)
     return Response(file)
 

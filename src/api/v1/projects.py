@@ -171,7 +171,7 @@ class ProjectController(Controller):
         heads = await flow_views.headers(row.owner, project=row.id)
         if not heads:
             raise Refusal(404, "404: No flows found in project")  # as clients know it
-        return flows_as_zip(heads, flow_views, documents, name=row.name)
+        return flows_as_zip(heads, flow_views, documents, project=row.name)
 
     @post("/upload", status_code=201)
     async def upload(

@@ -16,7 +16,7 @@ from application.editing import Editing, Served
 from application.erasure import Erasure
 from application.events import Events
 from application.files import Files
-from application.flows import Flows, from_file
+from application.flows import Flows
 from application.keys import Keys
 from application.mcp_access import McpAccesses
 from application.mcp_install import McpInstallation
@@ -125,9 +125,8 @@ def wired(means: Means) -> World:
     keeping = Keeping.of(settings)
     filing = join_files(means, ports)
     drawing = join_drawing(ports, database, keeping, filing.files)
-    given = list(map(from_file, starters))
     upkeep = Upkeep(database, means.store, ALL)
-    people = join_people(means, upkeep, ports=ports, drawing=drawing, starters=given)
+    people = join_people(means, upkeep, ports=ports, drawing=drawing, starters=starters)
     return World(
         settings=settings,
         keyring=keyring,

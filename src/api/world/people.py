@@ -1,7 +1,7 @@
 """Users, how they sign in, their keys and variables."""
 
 import os
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import timedelta
 from typing import NamedTuple
 
@@ -12,13 +12,14 @@ from application.api_keys import ApiKeys
 from application.environment import Environment
 from application.erasure import Erasure
 from application.failures import Failures
-from application.flows import NewFlow
+from application.flows import NewFlow, from_file
 from application.ports import Claims, Vault
 from application.sessions import Sessions
 from application.standing import Standings
 from application.superusers import Superusers
 from application.users import Passwords, Users
 from application.variables import Variables
+from domain.kernel import Json
 from infrastructure.credentials import (
     ApiKeyUses,
     PasswordHashing,
@@ -51,7 +52,7 @@ def join_people(
     *,
     ports: Ports,
     drawing: Drawing,
-    starters: Sequence[NewFlow],
+    starters: Sequence[Mapping[str, Json]],
 ) -> People:
     settings, keyring, database = means.settings, means.keyring, means.database
     opened = _opened(database, settings)
@@ -78,7 +79,7 @@ def join_people(
         drawing,
         passwords=passwords,
         opened=opened,
-        starters=starters,
+        starters=to_begin_with(settings, starters),
         environment=environment,
         superusers=superusers,
     )
@@ -127,6 +128,13 @@ def _erasure(
         signals=means.signals,
         read_tables=read_tables,
     )
+
+
+def to_begin_with(
+    settings: Settings, starters: Sequence[Mapping[str, Json]]
+) -> list[NewFlow]:
+    """Return the flows that whoever joins is given."""
+    return [from_file(one) for one in starters if settings.create_starter_projects]
 
 
 def _users(

@@ -15,6 +15,7 @@ PLACEHOLDER = "********"
 _REF = "$secret"
 _JSON = "json"  # the secret is JSON and not a bare text
 _MAX_GROUPS = 40
+_NUMBERS = ("int", "float")
 _SECRET_INPUTS = ("SecretStrInput", "MultilineSecretInput")
 
 type Field = dict[str, Json]
@@ -58,7 +59,7 @@ def hide(document: Json, previous: Json, seal: Callable[[str], UUID]) -> Hidden:
             if _is_secret(field) and ref in allowed:
                 return field
             raise InvalidDocumentError(f"{'.'.join(place)} names a secret by reference")
-        if not _is_secret(field) or _is_empty(value):
+        if not _is_secret(field) or _is_empty(value) or _is_counted(field):
             return field
         if field.get("load_from_db"):
             return field | {"value": ""} if value == PLACEHOLDER else field
@@ -177,6 +178,11 @@ def _is_placeholder(value: Json) -> bool:
 
 def _is_empty(value: Json) -> bool:
     return value is None or isinstance(value, bool) or value in ("", [], {})
+
+
+def _is_counted(field: Field) -> bool:
+    """Tell whether it holds a number: old flows call ``max_tokens`` a password."""
+    return field.get("type") in _NUMBERS and isinstance(field["value"], int | float)
 
 
 def _ref_of(value: Json) -> UUID | None:
