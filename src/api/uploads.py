@@ -40,7 +40,8 @@ LINGER_SECONDS: Final = 5.0
 """What is let pass of a body that is refused, in bytes and seconds."""
 CLOSE: Final = {"Connection": "close"}
 """Says that what is still to come will not be read."""
-LARGEST_REST: Final = 1024 * 1024
+MEGABYTE: Final = 1024 * 1024
+LARGEST_REST: Final = MEGABYTE
 """Bytes of a form beside its file."""
 _BOUNDARY: Final = re.compile(rb"[\w-]{1,70}", re.ASCII)
 
@@ -104,9 +105,7 @@ async def take_in(
             return await uploads.take(actor, name, _bytes(form), flow=flow, cause=cause)
     except FileTooLargeError:
         await _let_pass(stream)
-        megabytes = largest // (1024 * 1024)
-        said = f"File size is larger than the maximum file size {megabytes} MB."
-        raise Refusal(413, said, CLOSE) from None
+        raise Refusal(413, _too_large(request, largest), CLOSE) from None
     except (DomainError, Refusal):
         await _let_pass(stream)
         raise
@@ -116,6 +115,15 @@ def _check_length(request: AnyRequest, largest: int) -> None:
     announced = request.headers.get("content-length", "")
     if announced.isdigit() and int(announced) > largest + LARGEST_REST:
         raise FileTooLargeError
+
+
+def _too_large(request: AnyRequest, largest: int) -> str:
+    """Return the words that clients know for a body beyond *largest* bytes."""
+    announced = request.headers.get("content-length", "")
+    size = int(announced) if announced.isdigit() else 0
+    got = f" and got {size / MEGABYTE:.3f}MB" if size > largest else ""
+    most = f"{largest / MEGABYTE:g}MB"
+    return f"Content size limit exceeded. Maximum allowed is {most}{got}."
 
 
 async def _name_of_file(form: "_Form", missing: Refusal) -> str:

@@ -212,9 +212,7 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
             10,
         ),
     ] = 10
-    cookie_domain: Annotated[
-        str | None, says("Domain of the cookies.", "flows.example.org")
-    ] = None
+    cookie_domain: Annotated[str | None, says("Cookies' domain.", "a.example")] = None
     access_same_site: Annotated[SameSite, says("Access cookie's SameSite.")] = "lax"
     access_secure: Annotated[bool, says("Access cookie over https only.")] = False
     access_httponly: Annotated[bool, says("Access cookie not for scripts.")] = False
