@@ -3,6 +3,7 @@
 import json
 import stat
 from pathlib import Path
+from typing import Any
 
 import httpx
 import pytest
@@ -79,6 +80,10 @@ async def test_where_the_operator_wants_it_a_client_learns_of_the_tools(
     assert allowed.status_code == 403, "the key runs flows and reads nothing"
 
 
+def ids(keys: list[dict[str, Any]]) -> set[str]:
+    return {key["id"] for key in keys}
+
+
 @pytest.mark.parametrize("text", ["no json", "[]", '{"mcpServers": []}'])
 async def test_a_file_that_cannot_be_read_is_left_as_it_is(
     application: Application, ada: Person, tmp_path: Path, text: str
@@ -94,9 +99,10 @@ async def test_a_file_that_cannot_be_read_is_left_as_it_is(
         httpx.AsyncClient(base_url=address, headers=ada.headers, timeout=30) as here,
     ):
         url = f"/api/v1/mcp/project/{await project_of(ada)}/install"
+        before = (await here.get("/api/v1/api_key/")).json()
         refused = await here.post(url, json={"client": "cursor"})
-        keys = (await here.get("/api/v1/api_key/")).json()["api_keys"]
+        after = (await here.get("/api/v1/api_key/")).json()
 
     assert refused.status_code == 400
-    assert len(keys) == 0 or keys[-1]["name"] != "MCP in cursor"
+    assert ids(after["api_keys"]) == ids(before["api_keys"])
     assert path.read_text() == text

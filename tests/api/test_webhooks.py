@@ -73,11 +73,13 @@ async def secret_of(person: Person, flow: str) -> str:
 
 
 async def test_a_delivery_is_a_run_that_can_be_seen(
-    ada: Person, anybody: httpx.AsyncClient, flow: str
+    application: Application, ada: Person, anybody: httpx.AsyncClient, flow: str
 ) -> None:
     key = {"x-api-key": await key_of(ada)}
     answer = await anybody.post(f"/api/v1/webhook/{flow}", content=BODY, headers=key)
     run = await ended(ada, answer.headers["x-run-id"])
+    head = await application.world.store.head()
+    assert await application.daemon.reached(head, within=30)
     builds = (await ada.get(f"/api/v1/monitor/builds?flow_id={flow}")).json()
 
     assert answer.status_code == 202
