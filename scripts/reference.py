@@ -22,6 +22,7 @@ from domain.catalogue import UNIONS, tag_of
 from domain.kernel import ContentRef, DomainError, Event
 from infrastructure.settings import SETTINGS
 from scripts.reference_client import python_client
+from scripts.reference_limits import limits
 
 REFERENCE = Path(__file__).parents[1] / "docs" / "reference"
 PACKAGES = ("domain", "application", "infrastructure", "projections", "api")
@@ -260,6 +261,7 @@ PAGES = {
     "events.md": events,
     "errors.md": errors,
     "cli.md": command_line,
+    "limits.md": limits,
 }
 
 

@@ -48,6 +48,9 @@ type Socket = WebSocket[Any, Any, Any]
 
 LARGEST: Final = 1024 * 1024
 """Bytes of one message, in either direction of a client's."""
+OF_ONE: Final = 20
+OF_ALL: Final = 2_000
+"""Sockets that one user may have open at once, and everybody together."""
 WAITING: Final = 64
 """Messages that may wait until the one before has been dealt with."""
 SLOW: Final = 20.0
@@ -146,8 +149,8 @@ class Habits(msgspec.Struct, frozen=True, kw_only=True):
 
     idle: float = 900.0
     look: float = 5.0
-    each: int = 20
-    all: int = 2_000
+    each: int = OF_ONE
+    all: int = OF_ALL
 
 
 class Credential(NamedTuple):
