@@ -10,9 +10,9 @@ from sqlalchemy import URL, event
 from sqlalchemy.exc import DisconnectionError
 from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine
 
-from infrastructure.patience import PatientConnection
+from infrastructure.patience import PatientConnection, PatientPool
 
-type Pool = AsyncConnectionPool[AsyncConnection[tuple[Any, ...]]]
+type Pool = AsyncConnectionPool[PatientConnection]
 
 NAME = "langbuilder"
 """What our connections are called in ``pg_stat_activity``."""
@@ -44,7 +44,7 @@ class Database:
         cls, dsn: str, *, migration_dsn: str | None = None, pool_size: int = 8
     ) -> Self:
         """Connect, or raise `psycopg_pool.PoolTimeout` after ten seconds."""
-        pool: Pool = AsyncConnectionPool(
+        pool = PatientPool(
             connection_string(dsn),
             connection_class=PatientConnection,
             min_size=1,
