@@ -61,13 +61,17 @@ async def outside(eve: Person, planted: Heard, application: Application) -> None
             await _spoken(person, planted, flow)
 
 
-async def everything(person: Person, planted: Heard, doors: list[Door]) -> int:
-    """Ask every door that asks for no id; return how many there are."""
+async def everything(
+    person: Person, planted: Heard, doors: list[Door], **known: str
+) -> int:
+    """Ask every door that asks for no id or for *known* ones; return how many."""
     asked = 0
     for door in doors:
-        ends = not door.path.endswith(ENDLESS) and door.path != PLAIN
-        if door.method == "get" and not door.names and ends:
-            planted.heard(await person.get(door.path))
+        if door.method != "get" or door.path.endswith(ENDLESS) or door.path == PLAIN:
+            continue
+        if all(name in known for name in door.names):
+            path = door.to(*(known[name] for name in door.names))
+            planted.heard(await person.get(path))
             asked += 1
     return asked
 

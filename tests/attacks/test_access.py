@@ -4,6 +4,7 @@ from uuid import uuid4
 
 from api.composition import Application
 from tests.api.conftest import Join, Person
+from tests.api.talking import bearing, talking
 from tests.attacks.belongings import CANARY, Belongings
 from tests.attacks.doors import sound
 from tests.attacks.flows import built, echo, saved
@@ -24,6 +25,41 @@ async def test_a11_a_foreign_flow_is_not_there_by_any_of_its_names(
     for body in ({}, {"data": echo()}):
         answer = await bob.post(f"/api/v1/build/{hers.flow}/flow", json=body)
         assert answer.status_code == 404
+
+    assert await application.world.store.head() == before
+
+
+async def test_a11_a_foreign_flow_is_behind_no_door_of_any_protocol(
+    hers: Belongings, join: Join, application: Application
+) -> None:
+    """By the doors for programs: webhooks, completions, responses, sockets."""
+    bob = await join("bob")
+    before = await application.world.store.head()
+    for name in (hers.flow, hers.endpoint):
+        chat = {"model": name, "messages": [{"role": "user", "content": "x"}]}
+        answers = [
+            await bob.post(f"/api/v1/run/advanced/{name}", json={}),
+            await bob.post(f"/api/v1/webhook/{name}", json={"x": 1}),
+            await bob.post("/v1/chat/completions", json=chat),
+            await bob.post("/v1/responses", json={"model": name, "input": "x"}),
+            await bob.get(f"/api/v1/flows/{name}"),
+            await bob.get(f"/api/v1/flows/{name}/webhook"),
+        ]
+        lenient = await bob.post(
+            "/api/v1/responses", json={"model": name, "input": "x"}
+        )
+        async with talking(
+            str(bob.base_url).rstrip("/"), "/api/v1/chat/c", headers=bearing(bob)
+        ) as talk:
+            await talk.say(type="message", flow_id=name, message="x")
+            said = await talk.hear()
+
+        assert {one.status_code for one in answers} <= {403, 404, 422}
+        assert lenient.json()["error"]["code"] == "not_found"
+        assert said["type"] == "error"
+        told = "".join(one.text for one in answers) + lenient.text + str(said)
+        assert CANARY not in told
+    assert (await bob.get("/v1/models")).text.count(hers.flow) == 0
 
     assert await application.world.store.head() == before
 

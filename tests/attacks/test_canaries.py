@@ -96,8 +96,10 @@ async def planted(
     await _look(eve, planted, flows, anybody_at)
     app = create_app(application)
     every = doors(app, described(app))
+    known = await _ids(eve, flows)
     for person in (eve, root):
-        assert await canaries_outside.everything(person, planted, every) > 30
+        asked = await canaries_outside.everything(person, planted, every, **known)
+        assert asked > 50
     await _administer(root, planted, flows, eve.id)
     models.key = None
     return planted
@@ -232,6 +234,27 @@ async def _look(
                 f"/api/v1/build/{run['id']}/events?event_delivery=polling&after=0"
             )
         )
+
+
+async def _ids(eve: Person, flows: list[str]) -> dict[str, str]:
+    """Return one of each of Eve's things, under the names that routes have for it."""
+    flow = flows[0]
+    run = (await eve.get(f"/api/v1/runs?flow_id={flow}")).json()["items"][0]["id"]
+    project = (await eve.get("/api/v1/projects/")).json()[0]["id"]
+    return {
+        "flow_id": flow,
+        "flow_id_or_name": flow,
+        "stream_id": flow,
+        "version": "1",
+        "run_id": run,
+        "job_id": run,
+        "response_id": run,
+        "project_id": project,
+        "folder_id": project,
+        "user_id": eve.id,
+        "server_name": "asked",
+        "projection": "flows",
+    }
 
 
 async def _administer(
