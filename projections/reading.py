@@ -1,6 +1,6 @@
 """How views are read: from the stable schema, outside any transaction."""
 
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from datetime import timedelta
 from typing import Any, Final
 
@@ -12,6 +12,14 @@ from projections.keeping import FOR_EVER, Keeping
 from projections.rows import clean
 
 FURTHEST: Final = 2**63 - 1
+
+
+class Found[T](list[T]):
+    """A part of what there is, and how much there is in all."""
+
+    def __init__(self, rows: Iterable[T], total: int) -> None:
+        super().__init__(rows)
+        self.total = total
 
 
 class Views:
@@ -38,7 +46,7 @@ class Views:
             return (await connection.execute(query)).first()
 
     async def _page(
-        self, query: Select[Any], *, limit: int, offset: int
+        self, query: Select[Any], *, limit: int | None, offset: int
     ) -> tuple[Sequence[Any], int]:
         """Return a part of what *query* finds, and how much there is in all."""
         counted = select(func.count()).select_from(query.order_by(None).subquery())

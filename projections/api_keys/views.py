@@ -8,7 +8,7 @@ import msgspec
 from sqlalchemy import select
 
 from projections.api_keys.tables import API_KEYS
-from projections.reading import Views
+from projections.reading import Found, Views
 
 
 class ApiKeyRow(msgspec.Struct, frozen=True):
@@ -27,11 +27,14 @@ class ApiKeyRow(msgspec.Struct, frozen=True):
 class ApiKeyViews(Views):
     """Questions about API keys."""
 
-    async def of(self, user: UUID) -> list[ApiKeyRow]:
+    async def of(
+        self, user: UUID, *, limit: int | None = None, offset: int = 0
+    ) -> Found[ApiKeyRow]:
         """Return the keys of a user, oldest first."""
         mine = select(API_KEYS).where(API_KEYS.c.user_id == user)
-        rows = await self._all(mine.order_by(API_KEYS.c.created_at, API_KEYS.c.id))
-        return [_key(row) for row in rows]
+        ordered = mine.order_by(API_KEYS.c.created_at, API_KEYS.c.id)
+        rows, total = await self._page(ordered, limit=limit, offset=offset)
+        return Found(map(_key, rows), total)
 
     async def get(self, key_id: UUID) -> ApiKeyRow | None:
         """Return a key, if there is one of this id."""

@@ -6,14 +6,13 @@ from typing import Final
 from uuid import UUID
 
 import msgspec
-from sqlalchemy import Select, select
+from sqlalchemy import select, tuple_
 
 from domain.file.names import parts
 from projections.files.tables import FILES
-from projections.reading import Views, among
+from projections.reading import Found, Views, among
 
-MOST: Final = 10_000
-"""Files that a list holds at most."""
+_OLDEST_FIRST: Final = (FILES.c.created_at, FILES.c.id)
 
 
 class FileRow(msgspec.Struct, frozen=True):
@@ -43,36 +42,51 @@ class FileRow(msgspec.Struct, frozen=True):
 class FileViews(Views):
     """Questions about files."""
 
-    async def of_flow(self, owner: UUID, flow: UUID) -> list[FileRow]:
+    async def of_flow(
+        self, owner: UUID, flow: UUID, *, limit: int | None = None, offset: int = 0
+    ) -> Found[FileRow]:
         """Return the files that *owner* uploaded to a flow, oldest first."""
-        return await self._rows(
-            select(FILES).where(FILES.c.flow == flow, FILES.c.owner == owner)
-        )
+        its = (FILES.c.flow == flow, FILES.c.owner == owner)
+        query = select(FILES).where(*its).order_by(*_OLDEST_FIRST)
+        rows, total = await self._page(query, limit=limit, offset=offset)
+        return Found((FileRow(*row) for row in rows), total)
 
     async def of_flows(
-        self, owner: UUID, flows: Collection[UUID], *, limit: int = MOST
+        self,
+        owner: UUID,
+        flows: Collection[UUID],
+        *,
+        after: UUID | None = None,
+        limit: int,
     ) -> list[FileRow]:
-        """Return the files that *owner* uploaded to any of *flows*, oldest first."""
+        """
+        Return the files that *owner* uploaded to any of *flows*, oldest first.
+
+        They begin behind the file *after*; behind one that is gone there is none.
+        """
         if not flows:
             return []
         mine = select(FILES).where(FILES.c.owner == owner)
-        return await self._rows(mine.where(among(FILES.c.flow, list(flows))), limit)
+        query = mine.where(among(FILES.c.flow, list(flows)))
+        if after is not None:
+            last = select(*_OLDEST_FIRST).where(FILES.c.id == after)
+            last = last.where(FILES.c.owner == owner).correlate(None)
+            query = query.where(tuple_(*_OLDEST_FIRST) > last.scalar_subquery())
+        rows = await self._all(query.order_by(*_OLDEST_FIRST).limit(limit))
+        return [FileRow(*row) for row in rows]
 
-    async def of_user(self, owner: UUID) -> list[FileRow]:
+    async def of_user(
+        self, owner: UUID, *, limit: int | None = None, offset: int = 0
+    ) -> Found[FileRow]:
         """Return the files of a user that belong to no flow, oldest first."""
-        return await self._rows(
-            select(FILES).where(FILES.c.owner == owner, FILES.c.flow.is_(None))
-        )
+        own = (FILES.c.owner == owner, FILES.c.flow.is_(None))
+        query = select(FILES).where(*own).order_by(*_OLDEST_FIRST)
+        rows, total = await self._page(query, limit=limit, offset=offset)
+        return Found((FileRow(*row) for row in rows), total)
 
     async def of_ids(self, owner: UUID, ids: Collection[UUID]) -> list[FileRow]:
         """Return those of *ids* that are files of *owner*, oldest first."""
         if not ids:
             return []
-        mine = select(FILES).where(FILES.c.owner == owner)
-        return await self._rows(mine.where(among(FILES.c.id, list(ids))))
-
-    async def _rows(
-        self, asked: Select[tuple[object, ...]], limit: int = MOST
-    ) -> list[FileRow]:
-        ordered = asked.order_by(FILES.c.created_at, FILES.c.id).limit(limit)
-        return [FileRow(*row) for row in await self._all(ordered)]
+        mine = select(FILES).where(FILES.c.owner == owner, among(FILES.c.id, list(ids)))
+        return [FileRow(*row) for row in await self._all(mine.order_by(*_OLDEST_FIRST))]

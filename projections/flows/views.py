@@ -1,20 +1,25 @@
 """What can be asked about flows."""
 
-from collections.abc import Collection
+from collections.abc import Collection, Sequence
+from contextlib import suppress
 from datetime import datetime
-from typing import Any
+from typing import Any, Final
 from uuid import UUID
 
 import msgspec
-from sqlalchemy import ColumnElement, and_, case, null, select, true
+from sqlalchemy import ColumnElement, and_, case, func, null, or_, select, true
 
 from domain.flow.events import Access
 from projections.flows.tables import FLOWS
-from projections.reading import Views, among, like
+from projections.reading import Found, Views, among, like, part, stored
 
 
 class FlowHeader(msgspec.Struct, frozen=True):
-    """A flow in a list; ``document`` is there (as JSON) only for a component."""
+    """
+    A flow in a list; ``size`` is that of its document, in bytes.
+
+    The ``document`` itself, as JSON, is there only where a question says so.
+    """
 
     id: UUID
     owner: UUID
@@ -36,6 +41,7 @@ class FlowHeader(msgspec.Struct, frozen=True):
     created_at: datetime
     updated_at: datetime
     version: int
+    size: int
     document: bytes | None
 
 
@@ -57,8 +63,14 @@ class FlowName(msgspec.Struct, frozen=True):
     description: str | None
 
 
-_HEADER = [column for column in FLOWS.c if column.name != "document"]
-_COMPONENT = case((FLOWS.c.is_component, FLOWS.c.document), else_=null())
+_SIZE: Final = func.octet_length(FLOWS.c.document)
+_HEADER: Final = [*(one for one in FLOWS.c if one.name != "document"), _SIZE]
+_WHOLE: Final = [*_HEADER, FLOWS.c.document]
+_COMPONENT: Final = case((FLOWS.c.is_component, FLOWS.c.document), else_=null())
+_OLDEST_FIRST: Final = (FLOWS.c.created_at, FLOWS.c.id)
+_LAST_EDITED_FIRST: Final = (FLOWS.c.updated_at.desc(), FLOWS.c.id)
+TOGETHER: Final = 4 * 1024 * 1024
+"""Bytes of documents that are read from the database together."""
 
 
 class FlowViews(Views):
@@ -66,12 +78,12 @@ class FlowViews(Views):
 
     async def get(self, flow_id: UUID) -> FlowRow | None:
         """Return a flow, if there is one of this id."""
-        row = await self._first(select(FLOWS).where(FLOWS.c.id == flow_id))
+        row = await self._first(select(*_WHOLE).where(FLOWS.c.id == flow_id))
         return None if row is None else _flow(row)
 
     async def many(self, ids: Collection[UUID]) -> list[FlowRow]:
         """Return those of *ids* that there are, in the order asked for."""
-        rows = await self._all(select(FLOWS).where(among(FLOWS.c.id, ids)))
+        rows = await self._all(select(*_WHOLE).where(among(FLOWS.c.id, ids)))
         found = {row.id: _flow(row) for row in rows}
         return [found[flow] for flow in dict.fromkeys(ids) if flow in found]
 
@@ -88,11 +100,16 @@ class FlowViews(Views):
         *,
         components_only: bool | None = None,
         project: UUID | None = None,
-    ) -> list[FlowRow]:
-        """Return an owner's flows with their documents, oldest first."""
+        limit: int | None = None,
+        offset: int = 0,
+    ) -> Found[FlowHeader]:
+        """
+        Return an owner's flows, oldest first.
+
+        The first ones have their documents, up to `TOGETHER` bytes of them.
+        """
         which = _mine(owner, components_only=components_only, project=project)
-        query = select(FLOWS).where(which).order_by(FLOWS.c.created_at, FLOWS.c.id)
-        return [_flow(row) for row in await self._all(query)]
+        return await self._part(which, _OLDEST_FIRST, limit=limit, offset=offset)
 
     async def headers(
         self,
@@ -100,12 +117,32 @@ class FlowViews(Views):
         *,
         components_only: bool | None = None,
         project: UUID | None = None,
-    ) -> list[FlowHeader]:
-        """Return an owner's flows without documents, oldest first."""
+        exposed: bool = False,
+        limit: int | None = None,
+        offset: int = 0,
+    ) -> Found[FlowHeader]:
+        """
+        Return an owner's flows, oldest first, those that are tools if *exposed*.
+
+        Only components have their documents.
+        """
         which = _mine(owner, components_only=components_only, project=project)
         query = select(*_HEADER, _COMPONENT).where(which)
-        rows = await self._all(query.order_by(FLOWS.c.created_at, FLOWS.c.id))
-        return [_header(row) for row in rows]
+        if exposed:
+            query = query.where(FLOWS.c.mcp_enabled)
+        ordered = query.order_by(*_OLDEST_FIRST)
+        rows, total = await self._page(ordered, limit=limit, offset=offset)
+        return Found(map(_header, rows), total)
+
+    async def called(self, owner: UUID, name: str) -> FlowHeader | None:
+        """Return the owner's flow of this id or endpoint name, without document."""
+        its = FLOWS.c.endpoint_name == stored(name)
+        with suppress(ValueError):
+            its = or_(its, FLOWS.c.id == UUID(name))
+        which = _mine(owner, components_only=False, project=None)
+        query = select(*_HEADER, null()).where(which, its)
+        row = await self._first(query.order_by(*_OLDEST_FIRST))
+        return None if row is None else _header(row)
 
     async def exposed(
         self, owner: UUID, *, project: UUID | None, limit: int
@@ -140,24 +177,47 @@ class FlowViews(Views):
         size: int = 50,
         search: str = "",
         is_component: bool | None = None,
-    ) -> tuple[list[FlowRow], int]:
-        """Return a page (from 1) of flows, last edited first, and their number."""
+    ) -> Found[FlowHeader]:
+        """
+        Return a page (from 1) of flows, last edited first.
+
+        The first ones have their documents, up to `TOGETHER` bytes of them.
+        """
         which = _mine(owner, components_only=is_component, project=project)
         if search:
             which = and_(which, FLOWS.c.name.ilike(like(search), escape="\\"))
-        query = select(FLOWS).where(which)
-        rows, total = await self._page(
-            query.order_by(FLOWS.c.updated_at.desc(), FLOWS.c.id),
-            limit=size,
-            offset=(page - 1) * size,
+        return await self._part(
+            which, _LAST_EDITED_FIRST, limit=size, offset=(page - 1) * size
         )
-        return [_flow(row) for row in rows], total
 
     async def public(self, flow_id: UUID) -> FlowRow | None:
         """Return a flow, if there is one and anybody may see it."""
-        query = select(FLOWS).where(FLOWS.c.id == flow_id, FLOWS.c.access == "PUBLIC")
+        query = select(*_WHOLE).where(FLOWS.c.id == flow_id, FLOWS.c.access == "PUBLIC")
         row = await self._first(query)
         return None if row is None else _flow(row)
+
+    async def _part(
+        self,
+        which: ColumnElement[bool],
+        order: Sequence[ColumnElement[Any]],
+        *,
+        limit: int | None,
+        offset: int,
+    ) -> Found[FlowHeader]:
+        counted = select(func.count()).select_from(FLOWS).where(which)
+        mine = select(FLOWS.c.id).where(which).order_by(*order)
+        chosen = part(mine, limit=limit, offset=offset).subquery()
+        so_far = func.sum(_SIZE).over(order_by=order)
+        document = case((so_far <= TOGETHER, FLOWS.c.document), else_=null())
+        query = (
+            select(*_HEADER, document, counted.scalar_subquery())
+            .join(chosen, chosen.c.id == FLOWS.c.id)
+            .order_by(*order)
+        )
+        rows = await self._all(query)
+        if not rows:  # behind the end no row says how many there are
+            return Found((), (await self._first(counted) or (0,))[0] if offset else 0)
+        return Found((_header(row[:-1]) for row in rows), rows[0][-1])
 
 
 def _mine(

@@ -6,7 +6,7 @@ import msgspec
 from sqlalchemy import select
 
 from projections.mcp_servers.tables import MCP_SERVERS
-from projections.reading import Views
+from projections.reading import Found, Views
 
 
 class McpServerRow(msgspec.Struct, frozen=True):
@@ -21,8 +21,11 @@ class McpServerRow(msgspec.Struct, frozen=True):
 class McpServerViews(Views):
     """Questions about MCP servers."""
 
-    async def of(self, owner: UUID) -> list[McpServerRow]:
+    async def of(
+        self, owner: UUID, *, limit: int | None = None, offset: int = 0
+    ) -> Found[McpServerRow]:
         """Return the servers of an owner, by name."""
         mine = select(MCP_SERVERS).where(MCP_SERVERS.c.owner == owner)
-        rows = await self._all(mine.order_by(MCP_SERVERS.c.name))
-        return [McpServerRow(*row) for row in rows]
+        ordered = mine.order_by(MCP_SERVERS.c.name)
+        rows, total = await self._page(ordered, limit=limit, offset=offset)
+        return Found((McpServerRow(*row) for row in rows), total)

@@ -2,7 +2,7 @@
 
 from collections.abc import Collection
 from datetime import datetime
-from typing import Any
+from typing import Any, TypedDict, Unpack
 from uuid import UUID
 
 import msgspec
@@ -10,7 +10,7 @@ from sqlalchemy import Select, func, select
 
 from domain.kernel import ContentRef
 from projections.messages.tables import GONE, MESSAGES, THREADS
-from projections.reading import Views, among, part, stored, younger
+from projections.reading import Found, Views, among, part, stored, younger
 
 ORDERS = ("timestamp", "sender", "sender_name", "session_id", "flow_id", "id")
 """What messages can be ordered by."""
@@ -41,6 +41,17 @@ class MessagePlace(msgspec.Struct, frozen=True):
     position: int
 
 
+class Which(TypedDict, total=False):
+    """What messages are wanted, and in which order; all of it may be left away."""
+
+    flow: UUID | None
+    session: str | None
+    sender: str | None
+    sender_name: str | None
+    order: str
+    descending: bool
+
+
 class UnknownOrderError(ValueError):
     """Messages cannot be ordered by this."""
 
@@ -52,16 +63,33 @@ class MessageViews(Views):
         self,
         owner: UUID,
         *,
+        limit: int | None = None,
+        offset: int = 0,
+        **which: Unpack[Which],
+    ) -> list[MessageRow]:
+        """Return messages that match all that is given, oldest first by default."""
+        query = part(self._matching(owner, **which), limit=limit, offset=offset)
+        return [_message(row) for row in await self._all(query)]
+
+    async def page(
+        self, owner: UUID, *, limit: int, offset: int = 0, **which: Unpack[Which]
+    ) -> Found[MessageRow]:
+        """Return what `select` does, and how many match."""
+        query = self._matching(owner, **which)
+        rows, total = await self._page(query, limit=limit, offset=offset)
+        return Found(map(_message, rows), total)
+
+    def _matching(
+        self,
+        owner: UUID,
+        *,
         flow: UUID | None = None,
         session: str | None = None,
         sender: str | None = None,
         sender_name: str | None = None,
         order: str = "timestamp",
         descending: bool = False,
-        limit: int | None = None,
-        offset: int = 0,
-    ) -> list[MessageRow]:
-        """Return messages that match all that is given, oldest first by default."""
+    ) -> Select[Any]:
         if order not in ORDERS:
             raise UnknownOrderError(order)
         query = self._of(owner)
@@ -77,18 +105,24 @@ class MessageViews(Views):
         keys = [MESSAGES.c.position]
         if order != "timestamp":
             keys.insert(0, MESSAGES.c[order])
-        query = query.order_by(*(key.desc() if descending else key for key in keys))
-        rows = await self._all(part(query, limit=limit, offset=offset))
-        return [_message(row) for row in rows]
+        return query.order_by(*(key.desc() if descending else key for key in keys))
 
-    async def sessions(self, owner: UUID, flow: UUID | None = None) -> list[str]:
+    async def sessions(
+        self,
+        owner: UUID,
+        flow: UUID | None = None,
+        *,
+        limit: int | None = None,
+        offset: int = 0,
+    ) -> Found[str]:
         """Return the sessions that have messages, the oldest first."""
         mine = self._of(owner).subquery()
         query = select(mine.c.session_id).group_by(mine.c.session_id)
         if flow is not None:
             query = query.where(mine.c.flow_id == flow)
-        rows = await self._all(query.order_by(func.min(mine.c.position)))
-        return [row.session_id for row in rows]
+        ordered = query.order_by(func.min(mine.c.position))
+        rows, total = await self._page(ordered, limit=limit, offset=offset)
+        return Found((session for (session,) in rows), total)
 
     async def get(self, ids: Collection[UUID]) -> list[MessageRow]:
         """Return those of *ids* that there are, whoever owns them."""

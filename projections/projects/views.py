@@ -9,7 +9,7 @@ from sqlalchemy import select
 
 from domain.project.events import McpAccess
 from projections.projects.tables import PROJECTS
-from projections.reading import Views, stored
+from projections.reading import Found, Views, stored
 
 
 class ProjectRow(msgspec.Struct, frozen=True):
@@ -33,11 +33,20 @@ class ProjectViews(Views):
         row = await self._first(select(PROJECTS).where(PROJECTS.c.id == project_id))
         return None if row is None else _project(row)
 
-    async def of(self, owner: UUID) -> list[ProjectRow]:
-        """Return the projects of an owner, oldest first."""
+    async def of(
+        self,
+        owner: UUID,
+        *,
+        first: str = "",
+        limit: int | None = None,
+        offset: int = 0,
+    ) -> Found[ProjectRow]:
+        """Return the projects of an owner: the one named *first*, then the oldest."""
         mine = select(PROJECTS).where(PROJECTS.c.owner == owner)
-        rows = await self._all(mine.order_by(PROJECTS.c.created_at, PROJECTS.c.id))
-        return [_project(row) for row in rows]
+        order = (PROJECTS.c.name != first, PROJECTS.c.created_at, PROJECTS.c.id)
+        ordered = mine.order_by(*order)
+        rows, total = await self._page(ordered, limit=limit, offset=offset)
+        return Found(map(_project, rows), total)
 
     async def named(self, owner: UUID, name: str) -> ProjectRow | None:
         """Return the owner's project of this name, if there is one."""

@@ -1,17 +1,14 @@
 """What can be asked about publications."""
 
-from collections.abc import Sequence
 from datetime import datetime
-from typing import Final
 from uuid import UUID
 
 import msgspec
-from sqlalchemy import select
+from sqlalchemy import func, select
 
 from projections.publications.tables import PUBLICATIONS
-from projections.reading import Views
+from projections.reading import Found, Views
 
-MOST: Final = 1_000
 """How many publications one answer holds."""
 
 
@@ -35,19 +32,26 @@ class PublicationRow(msgspec.Struct, frozen=True):
 class PublicationViews(Views):
     """Questions about publications."""
 
-    async def of_flow(self, flow: UUID) -> list[PublicationRow]:
+    async def of_flow(
+        self, flow: UUID, *, limit: int | None = None, offset: int = 0
+    ) -> Found[PublicationRow]:
         """Return where a flow is published or was, the latest first."""
         its = select(PUBLICATIONS).where(PUBLICATIONS.c.flow_id == flow)
         latest = its.order_by(PUBLICATIONS.c.published_at.desc(), PUBLICATIONS.c.id)
-        return [PublicationRow(*row) for row in await self._all(latest.limit(MOST))]
+        rows, total = await self._page(latest, limit=limit, offset=offset)
+        return Found((PublicationRow(*row) for row in rows), total)
 
-    async def active(self, owner: UUID) -> Sequence[UUID]:
+    async def active(
+        self, owner: UUID, *, limit: int | None = None, offset: int = 0
+    ) -> Found[UUID]:
         """Return the flows of an owner that are published now, the latest first."""
+        flow, last = PUBLICATIONS.c.flow_id, func.max(PUBLICATIONS.c.published_at)
         theirs = (
-            select(PUBLICATIONS.c.flow_id, PUBLICATIONS.c.published_at)
+            select(flow)
             .where(PUBLICATIONS.c.owner == owner)
             .where(PUBLICATIONS.c.status == "ACTIVE")
-            .order_by(PUBLICATIONS.c.published_at.desc(), PUBLICATIONS.c.id)
+            .group_by(flow)
+            .order_by(last.desc(), flow)
         )
-        rows = await self._all(theirs.limit(MOST))
-        return list(dict.fromkeys(row.flow_id for row in rows))
+        rows, total = await self._page(theirs, limit=limit, offset=offset)
+        return Found((flow_id for (flow_id,) in rows), total)

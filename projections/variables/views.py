@@ -9,7 +9,7 @@ import msgspec
 from sqlalchemy import select
 
 from domain.user.events import VariableKind
-from projections.reading import Views, among, stored
+from projections.reading import Found, Views, among, stored
 from projections.variables.tables import VARIABLES
 
 
@@ -29,11 +29,14 @@ class VariableRow(msgspec.Struct, frozen=True):
 class VariableViews(Views):
     """Questions about variables."""
 
-    async def of(self, user: UUID) -> list[VariableRow]:
+    async def of(
+        self, user: UUID, *, limit: int | None = None, offset: int = 0
+    ) -> Found[VariableRow]:
         """Return the variables of a user, oldest first."""
         mine = select(VARIABLES).where(VARIABLES.c.user_id == user)
-        rows = await self._all(mine.order_by(VARIABLES.c.created_at, VARIABLES.c.id))
-        return [_variable(row) for row in rows]
+        ordered = mine.order_by(VARIABLES.c.created_at, VARIABLES.c.id)
+        rows, total = await self._page(ordered, limit=limit, offset=offset)
+        return Found(map(_variable, rows), total)
 
     async def get(self, variable_id: UUID) -> VariableRow | None:
         """Return a variable, if there is one of this id."""

@@ -36,10 +36,12 @@ EXPOSED: Final = [
     "RateLimit-Remaining",
     "RateLimit-Reset",
     "Retry-After",
+    "Link",
     "X-Position",
     "X-Request-Id",
     "X-Run-Id",
     "X-Stale",
+    "X-Total-Count",
 ]
 """Headers of ours that pages of other origins may read, where those may ask."""
 

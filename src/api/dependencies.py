@@ -10,6 +10,7 @@ from litestar.di import Provide
 from api.composition import Application, World
 from api.front_end import FrontEnd
 from api.given import Given
+from api.lists import part_of
 from api.requests import (
     Answers,
     actor_of,
@@ -17,6 +18,7 @@ from api.requests import (
 )
 from api.security import CookieRules
 from api.v1.examples import Examples
+from api.v1.flow_lists import whole_flows
 from api.v1.system import ServerFacts
 from api.voice.exchange import Exchange
 from application.ports import Freshness
@@ -93,6 +95,8 @@ def dependencies_of(application: Application) -> dict[str, Provide]:
         "actor": Provide(actor_of, sync_to_thread=False),
         "cause": Provide(cause_of),
         "answers": Provide(_answers, sync_to_thread=False),
+        "part": Provide(part_of, sync_to_thread=False),
+        "whole_flows": Provide(whole_flows, sync_to_thread=False),
         "cookie_rules": _by_scheme(_cookie_rules(application.world.settings)),
     }
 

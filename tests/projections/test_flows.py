@@ -171,14 +171,16 @@ async def test_pages_begin_with_what_was_edited_last(
     await journal.tell(flows[0], FlowRenamed(name="Edited"))
     await journal.project(FlowsProjector())
 
-    page, total = await views.page(OWNER, PROJECT, page=1, size=2)
-    assert (ids(page), total) == ([flows[0], flows[2]], 3)
-    page, total = await views.page(OWNER, PROJECT, page=2, size=2)
-    assert (ids(page), total) == ([flows[1]], 3)
-    page, total = await views.page(OWNER, PROJECT, search="0% fLOW", is_component=False)
-    assert (ids(page), total) == ([flows[2], flows[1]], 2)
-    assert await views.page(OWNER, PROJECT, search="_") == ([], 0)
-    assert await views.page(OWNER, PROJECT, is_component=True) == ([], 0)
+    page = await views.page(OWNER, PROJECT, page=1, size=2)
+    assert (ids(page), page.total) == ([flows[0], flows[2]], 3)
+    page = await views.page(OWNER, PROJECT, page=2, size=2)
+    assert (ids(page), page.total) == ([flows[1]], 3)
+    page = await views.page(OWNER, PROJECT, search="0% fLOW", is_component=False)
+    assert (ids(page), page.total) == ([flows[2], flows[1]], 2)
+    beyond = await views.page(OWNER, PROJECT, page=3, size=2)
+    assert (ids(beyond), beyond.total) == ([], 3)
+    assert await views.page(OWNER, PROJECT, search="_") == []
+    assert await views.page(OWNER, PROJECT, is_component=True) == []
 
 
 async def test_texts_that_no_table_takes_cannot_poison_a_flow(

@@ -8,6 +8,7 @@ from litestar import Controller, get, patch
 from litestar.params import FromPath, FromQuery, RequestBody
 
 from api.given import Given
+from api.lists import Part
 from api.requests import Answers
 from application.auth_settings import auth_shown
 from application.mcp_access import McpAccesses, McpChange
@@ -48,6 +49,7 @@ class McpSettingsController(Controller):
         actor: Given[Actor],
         mcp_accesses: Given[McpAccesses],
         flow_views: Given[FlowViews],
+        part: Given[Part],
         mcp_enabled: FromQuery[bool] = True,
     ) -> McpProjectRead:
         """Show a project's flows that are tools, or all with `mcp_enabled=false`."""
@@ -55,9 +57,14 @@ class McpSettingsController(Controller):
         owner = actor.user
         assert owner is not None  # noqa: S101 - who asks over HTTP is somebody
         flows = await flow_views.headers(
-            owner, components_only=False, project=project_id
+            owner,
+            components_only=False,
+            project=project_id,
+            exposed=mcp_enabled,
+            limit=part.limit,
+            offset=part.offset,
         )
-        tools = [_tool(one) for one in flows if one.mcp_enabled or not mcp_enabled]
+        tools = list(map(_tool, part.told(flows)))
         return McpProjectRead(tools=tools, auth_settings=auth_shown(access))
 
     @patch("/")

@@ -7,6 +7,7 @@ from litestar import Controller, get
 from litestar.params import FromPath
 
 from api.given import Given
+from api.lists import Part
 from api.openai.answers import LISTED, NAMED
 from api.openai.naming import PREFIX
 from api.openai.problems import HANDLERS_HERE
@@ -25,11 +26,16 @@ class ModelController(Controller):
 
     @get("/", responses=LISTED)
     async def many(
-        self, actor: Given[Actor], flow_views: Given[FlowViews]
+        self, actor: Given[Actor], flow_views: Given[FlowViews], part: Given[Part]
     ) -> dict[str, Any]:
         """List one's flows as models."""
-        found = await flow_views.headers(person(actor), components_only=False)
-        return {"object": "list", "data": [_model(flow) for flow in found]}
+        found = await flow_views.headers(
+            person(actor),
+            components_only=False,
+            limit=part.limit,
+            offset=part.offset,
+        )
+        return {"object": "list", "data": list(map(_model, part.told(found)))}
 
     @get("/{model:str}", responses=NAMED)
     async def one(
@@ -37,10 +43,10 @@ class ModelController(Controller):
     ) -> dict[str, Any]:
         """Tell one of one's flows as a model."""
         name = model.removeprefix(PREFIX)
-        for flow in await flow_views.headers(person(actor), components_only=False):
-            if name in (flow.endpoint_name, str(flow.id)):
-                return _model(flow)
-        raise Refusal(404, f"Flow identifier {name} not found")
+        flow = await flow_views.called(person(actor), name)
+        if flow is None:
+            raise Refusal(404, f"Flow identifier {name} not found")
+        return _model(flow)
 
 
 def _model(flow: FlowHeader) -> dict[str, Any]:

@@ -22,7 +22,7 @@ async def flow_named(
     somebody else's flow is none, public or not.
     """
     if model is None:
-        rows, _ = await views.page(person(actor), size=1, is_component=False)
+        rows = await views.page(person(actor), size=1, is_component=False)
         if not rows:
             raise Refusal(404, "No flows available for this account")
         return await flows_to_run.head(actor, rows[0].id)

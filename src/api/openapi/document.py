@@ -231,6 +231,9 @@ def _headers(told: Told) -> Iterator[tuple[str, str]]:
     if "answers" in told.asks_for:
         yield "X-Position", "Position"
         yield "X-Stale", "Stale"
+    if "part" in told.asks_for:
+        yield "X-Total-Count", "Total"
+        yield "Link", "Next"
     if told.handler.opt.get("etag"):
         yield "ETag", "ETag"
 

@@ -182,6 +182,14 @@ HEADERS: Final[dict[str, Any]] = {
         "description": "What is read next may not show this command yet.",
         "schema": {"type": "string", "enum": ["true"]},
     },
+    "Total": {
+        "description": "How many items the whole list has.",
+        "schema": {"type": "integer", "minimum": 0},
+    },
+    "Next": {
+        "description": 'Where the next part is, if there is one: `rel="next"`.',
+        "schema": {"type": "string"},
+    },
     "ETag": {
         "description": "The version of this flow, for `If-Match`.",
         "schema": {"type": "string", "examples": ['"7"']},

@@ -7,6 +7,7 @@ from litestar import Controller, Response, delete, get, patch, post
 from litestar.params import FromPath, RequestBody
 
 from api.given import Given
+from api.lists import Part
 from api.problems import Refusal
 from api.requests import Answers
 from api.security import ADMIN, READ
@@ -76,13 +77,15 @@ class ApiKeyController(Controller):
         actor: Given[Actor],
         api_key_views: Given[ApiKeyViews],
         key_uses: Given[KeyUses],
+        part: Given[Part],
     ) -> KeysRead:
         """List one's keys, without the keys themselves."""
         owner = person(actor)
-        rows = await api_key_views.of(owner)
+        found = await api_key_views.of(owner, limit=part.limit, offset=part.offset)
+        rows = part.told(found)
         uses = await key_uses.totals([row.id for row in rows])
         return KeysRead(
-            total_count=len(rows),
+            total_count=rows.total,
             user_id=owner,
             api_keys=[_listed(row, uses.get(row.id)) for row in rows],
         )

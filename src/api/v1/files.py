@@ -11,6 +11,7 @@ from litestar.params import FromPath
 
 from api.file_answers import handed_out
 from api.given import Given
+from api.lists import Part
 from api.problems import Refusal
 from api.requests import Answers, streamed_cause_of
 from api.security import UPLOAD
@@ -147,11 +148,14 @@ class FileController(Controller):
         actor: Given[Actor],
         permissions: Given[Permissions],
         file_views: Given[FileViews],
+        part: Given[Part],
     ) -> FileNames:
         """List the files of a flow."""
         owned = await permissions.require(actor, "flow", flow_id)
-        rows = await file_views.of_flow(owned.owner, flow_id)
-        return FileNames([row.name for row in rows])
+        rows = await file_views.of_flow(
+            owned.owner, flow_id, limit=part.limit, offset=part.offset
+        )
+        return FileNames([row.name for row in part.told(rows)])
 
     @delete("/delete/{flow_id:str}/{file_name:str}", status_code=200)
     async def delete_one(

@@ -2,21 +2,17 @@
 
 from collections.abc import AsyncGenerator, AsyncIterator, Sequence
 from datetime import UTC, datetime
-from itertools import batched
-from typing import Final
 from urllib.parse import quote
 
 import msgspec
 from litestar.response import Stream
 
 from api.archives import ZIP, file_name
+from api.v1.flow_lists import in_parts
 from api.v1.flow_shapes import exported
 from api.zip_stream import Member, unlike, zipped
 from application.documents import Documents
 from projections.flows.views import FlowHeader, FlowViews
-
-AT_ONCE: Final = 20
-"""Flows whose documents are in memory together."""
 
 
 def flows_as_zip(
@@ -46,8 +42,9 @@ async def _members(
 ) -> AsyncIterator[Member]:
     shown = unlike(f"{file_name(head.name)}.json" for head in heads)
     names = {head.id: name for head, name in zip(heads, shown, strict=True)}
-    for part in batched(names, AT_ONCE):
-        for flow in await exported(await flow_views.many(part), documents):
+    for part in in_parts(heads):
+        rows = await flow_views.many([head.id for head in part])
+        for flow in await exported(rows, documents):
             data = msgspec.json.format(msgspec.json.encode(flow))
             yield Member(names[flow["id"]], len(data), _whole(data))
 

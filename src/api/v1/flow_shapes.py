@@ -1,6 +1,6 @@
 """How flows and projects look on the wire."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from datetime import UTC, datetime
 from typing import Any
 from uuid import UUID
@@ -159,8 +159,3 @@ def project_read(project: ProjectRow | Project) -> ProjectRead:
         id=project.id,
         parent_id=project.parent,
     )
-
-
-def first_named_first(rows: Iterable[ProjectRow], name: str) -> list[ProjectRow]:
-    """Return projects with the one of that name in front."""
-    return sorted(rows, key=lambda row: row.name != name)

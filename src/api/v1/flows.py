@@ -11,11 +11,13 @@ from litestar.params import FromPath, FromQuery, MultipartBody, RequestBody
 from api.archives import MOST_FLOWS, flows_in, uploaded_json
 from api.given import Given
 from api.icons import with_emoji
+from api.lists import Part
 from api.problems import Refusal
-from api.requests import Answers, bounded_page, expected_version, page_of
+from api.requests import Answers, bounded_page, expected_version
 from api.security import PUBLIC, READ
 from api.v1.examples import Examples
 from api.v1.flow_files import flows_as_zip
+from api.v1.flow_lists import WholeFlows
 from api.v1.flow_shapes import (
     FlowHead,
     FlowRead,
@@ -131,8 +133,9 @@ class FlowController(Controller):
         actor: Given[Actor],
         flow_views: Given[FlowViews],
         projects: Given[Projects],
-        documents: Given[Documents],
+        whole_flows: Given[WholeFlows],
         examples: Given[Examples],
+        part: Given[Part],
         folder_id: FromQuery[UUID | None] = None,
         get_all: FromQuery[bool] = True,
         header_flows: FromQuery[bool] = False,
@@ -141,34 +144,42 @@ class FlowController(Controller):
         search: FromQuery[str] = "",
         page: FromQuery[int] = 1,
         size: FromQuery[int] = 50,
-    ) -> Response[bytes]:
+    ) -> Response[Any]:
         """List one's flows: all, their headers and examples', or a project's page."""
         owner = person(actor)
         only = True if components_only else None
         if not get_all:
             page, size = bounded_page(page, size)
             project = folder_id or await projects.first_of(owner)
-            rows, total = await flow_views.page(
+            found = await flow_views.page(
                 owner, project, page=page, size=size, search=search, is_component=only
             )
-            items = await shown(rows, documents)
-            part = page_of(items, total=total, page=page, size=size)
-            return await gzipped(request, part)
+            return await whole_flows.page(found, page=page, size=size)
         if header_flows:
-            headers = await flow_views.headers(owner, components_only=only)
+            found = await flow_views.headers(
+                owner, components_only=only, limit=part.limit, offset=part.offset
+            )
             # Front ends tell a newcomer by there being the examples and nothing else.
             shared = () if remove_example_flows or components_only else examples.heads
-            return await gzipped(request, [*map(_head, headers), *shared])
-        rows = await flow_views.of_owner(owner, components_only=only)
-        return await gzipped(request, await shown(rows, documents))
+            return await gzipped(request, [*map(_head, part.told(found)), *shared])
+        found = await flow_views.of_owner(
+            owner, components_only=only, limit=part.limit, offset=part.offset
+        )
+        return await whole_flows.told(part.told(found))
 
     @get("/headers")
     async def heads(
-        self, *, request: AnyRequest, actor: Given[Actor], flow_views: Given[FlowViews]
+        self,
+        *,
+        request: AnyRequest,
+        actor: Given[Actor],
+        flow_views: Given[FlowViews],
+        part: Given[Part],
     ) -> Response[bytes]:
         """List one's flows without their documents."""
-        headers = await flow_views.headers(person(actor))
-        return await gzipped(request, list(map(_head, headers)))
+        owner = person(actor)
+        found = await flow_views.headers(owner, limit=part.limit, offset=part.offset)
+        return await gzipped(request, list(map(_head, part.told(found))))
 
     @get("/basic_examples", opt=PUBLIC)
     async def basic_examples(

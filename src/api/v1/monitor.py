@@ -11,9 +11,10 @@ from litestar import Controller, delete, get, patch, put
 from litestar.params import FromPath, FromQuery, RequestBody
 
 from api.given import Given
+from api.lists import Part
 from api.problems import Refusal
 from api.requests import Answers, bounded_page, page_of
-from api.v1.message_shapes import MOST_MESSAGES, Opened, messages_of
+from api.v1.message_shapes import Opened, messages_of
 from api.v1.users import naive
 from application.flows import Flows
 from application.messages import MessageChange, Messages
@@ -39,23 +40,18 @@ class MonitorController(Controller):
         actor: Given[Actor],
         message_views: Given[MessageViews],
         contents: Given[Contents],
+        part: Given[Part],
         flow_id: FromQuery[UUID | None] = None,
         session_id: FromQuery[str | None] = None,
         sender: FromQuery[str | None] = None,
         sender_name: FromQuery[str | None] = None,
         order_by: FromQuery[str] = "timestamp",
-        limit: FromQuery[int] = MOST_MESSAGES,
-        offset: FromQuery[int] = 0,
     ) -> list[dict[str, Any]]:
         """List one's messages, oldest first; of very many the newest."""
         if order_by not in ORDERS:
             raise Refusal(422, f"order_by is one of {', '.join(ORDERS)}")
-        if not 1 <= limit <= MOST_MESSAGES or offset < 0:
-            raise Refusal(
-                422, f"limit is from 1 to {MOST_MESSAGES}, offset not negative"
-            )
         newest_first = order_by == "timestamp"
-        rows = await message_views.select(
+        found = await message_views.page(
             person(actor),
             flow=flow_id,
             session=None if session_id is None else unquote(session_id),
@@ -63,9 +59,10 @@ class MonitorController(Controller):
             sender_name=sender_name,
             order=order_by,
             descending=newest_first,
-            limit=limit,
-            offset=offset,
+            limit=part.limit,
+            offset=part.offset,
         )
+        rows = part.told(found)
         return await messages_of(rows[::-1] if newest_first else rows, contents)
 
     @get("/messages/sessions")
@@ -74,10 +71,15 @@ class MonitorController(Controller):
         *,
         actor: Given[Actor],
         message_views: Given[MessageViews],
+        part: Given[Part],
         flow_id: FromQuery[UUID | None] = None,
     ) -> list[str]:
         """List the sessions in which something was said."""
-        return await message_views.sessions(person(actor), flow_id)
+        return part.told(
+            await message_views.sessions(
+                person(actor), flow_id, limit=part.limit, offset=part.offset
+            )
+        )
 
     @delete("/messages", status_code=204)
     async def remove(
@@ -119,18 +121,25 @@ class MonitorController(Controller):
         messages: Given[Messages],
         message_views: Given[MessageViews],
         contents: Given[Contents],
+        part: Given[Part],
         cause: Given[Cause],
         answers: Given[Answers],
     ) -> list[dict[str, Any]]:
-        """Give a session another name."""
+        """Give a session another name; answer with its messages, oldest first."""
         if not new_session_id:
             raise Refusal(422, "new_session_id cannot be empty")
         done = await messages.rename_session(
             actor, session.removeprefix("/"), new_session_id, cause=cause
         )
         await answers.settle(done.position)
-        rows = await message_views.in_session(person(actor), new_session_id)
-        return await messages_of(rows, contents)
+        found = await message_views.page(
+            person(actor),
+            session=new_session_id,
+            descending=True,
+            limit=part.limit,
+            offset=part.offset,
+        )
+        return await messages_of(part.told(found)[::-1], contents)
 
     @delete("/messages/session/{session:path}", status_code=204)
     async def remove_session(
@@ -157,11 +166,14 @@ class MonitorController(Controller):
         permissions: Given[Permissions],
         build_views: Given[BuildViews],
         contents: Given[Contents],
+        part: Given[Part],
     ) -> dict[str, Any]:
         """Show what each vertex of a flow came to; of no flow of one's own none."""
         if not await permissions.among(actor, "flow", [flow_id]):
             return {"vertex_builds": {}}
-        rows = await build_views.latest(flow_id)
+        rows = part.told(
+            await build_views.latest(flow_id, limit=part.limit, offset=part.offset)
+        )
         opened = await contents.open([row.content.id for row in rows])
         return {"vertex_builds": {row.vertex: [_build(row, opened)] for row in rows}}
 

@@ -10,17 +10,17 @@ from litestar.response import Stream
 
 from api.archives import project_in, uploaded_json
 from api.given import Given
+from api.lists import Part
 from api.problems import Refusal
-from api.requests import Answers, bounded_page, page_of
+from api.requests import Answers, bounded_page
 from api.v1.flow_files import flows_as_zip
+from api.v1.flow_lists import WholeFlows
 from api.v1.flow_shapes import (
     FlowRead,
     ProjectRead,
-    first_named_first,
     project_read,
     shown,
 )
-from api.zipping import gzipped
 from application.auth_settings import McpAuthSettings
 from application.documents import Documents
 from application.names import Name
@@ -85,37 +85,42 @@ class ProjectController(Controller):
         *,
         actor: Given[Actor],
         project_views: Given[ProjectViews],
+        part: Given[Part],
     ) -> list[ProjectRead]:
         """List one's projects, the first one first."""
-        rows = await project_views.of(person(actor))
-        return [project_read(row) for row in first_named_first(rows, FIRST_PROJECT)]
+        rows = await project_views.of(
+            person(actor), first=FIRST_PROJECT, limit=part.limit, offset=part.offset
+        )
+        return list(map(project_read, part.told(rows)))
 
     @get("/{project_id:str}")
     async def one(
         self,
         *,
-        request: AnyRequest,
         project_id: FromPath[UUID],
         actor: Given[Actor],
         project_views: Given[ProjectViews],
         flow_views: Given[FlowViews],
-        documents: Given[Documents],
+        whole_flows: Given[WholeFlows],
+        part: Given[Part],
         page: FromQuery[int | None] = None,
         size: FromQuery[int | None] = None,
         is_component: FromQuery[bool] = False,
         is_flow: FromQuery[bool] = False,
         search: FromQuery[str] = "",
-    ) -> Response[bytes]:
+    ) -> Response[Any]:
         """Show a project with its flows: all, or a page of those that match."""
         row = await _mine(actor, project_id, project_views)
         project = msgspec.to_builtins(project_read(row))
         if page is None and size is None:
-            rows = await flow_views.of_owner(row.owner, project=row.id)
-            return await gzipped(
-                request, project | {"flows": await shown(rows, documents)}
+            rows = await flow_views.of_owner(
+                row.owner, project=row.id, limit=part.limit, offset=part.offset
+            )
+            return await whole_flows.told(
+                part.told(rows), around=lambda flows: project | {"flows": flows}
             )
         page, size = bounded_page(page or 1, size or 50)
-        rows, total = await flow_views.page(
+        rows = await flow_views.page(
             row.owner,
             row.id,
             page=page,
@@ -123,8 +128,12 @@ class ProjectController(Controller):
             search=search,
             is_component=_only(is_component=is_component, is_flow=is_flow),
         )
-        flows = page_of(await shown(rows, documents), total=total, page=page, size=size)
-        return await gzipped(request, {"folder": project, "flows": flows})
+        return await whole_flows.page(
+            rows,
+            page=page,
+            size=size,
+            around=lambda flows: {"folder": project, "flows": flows},
+        )
 
     @patch("/{project_id:str}")
     async def change(
@@ -196,8 +205,8 @@ class ProjectController(Controller):
             cause=cause,
         )
         await answers.settle(done.position)
-        rows = await flow_views.of_owner(person(actor), project=done.result.id)
-        return await shown(rows, documents)
+        heads = await flow_views.of_owner(person(actor), project=done.result.id)
+        return await shown(await flow_views.many([one.id for one in heads]), documents)
 
 
 class FolderController(ProjectController):

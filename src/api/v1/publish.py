@@ -9,6 +9,7 @@ from litestar.params import FromPath, RequestBody
 from msgspec import Meta
 
 from api.given import Given
+from api.lists import Part
 from api.requests import Answers
 from api.v1.users import naive
 from application.names import Name
@@ -103,9 +104,13 @@ class PublishController(Controller):
         actor: Given[Actor],
         publication_views: Given[PublicationViews],
         flow_views: Given[FlowViews],
+        part: Given[Part],
     ) -> list[FlowName]:
         """List one's flows that are published somewhere."""
-        return await flow_views.briefly(await publication_views.active(person(actor)))
+        found = await publication_views.active(
+            person(actor), limit=part.limit, offset=part.offset
+        )
+        return await flow_views.briefly(part.told(found))
 
     @post("/openwebui", status_code=200)
     async def publish(
@@ -172,10 +177,14 @@ class PublishController(Controller):
         actor: Given[Actor],
         permissions: Given[Permissions],
         publication_views: Given[PublicationViews],
+        part: Given[Part],
     ) -> list[PublishRecord]:
         """List where a flow is published, or was."""
         await permissions.require(actor, "flow", flow_id)
-        return [_record(row) for row in await publication_views.of_flow(flow_id)]
+        found = await publication_views.of_flow(
+            flow_id, limit=part.limit, offset=part.offset
+        )
+        return list(map(_record, part.told(found)))
 
 
 class UndefinedController(PublishController):

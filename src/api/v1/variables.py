@@ -7,6 +7,7 @@ from litestar import Controller, delete, get, patch, post
 from litestar.params import FromPath, RequestBody
 
 from api.given import Given
+from api.lists import Part
 from api.problems import Refusal
 from api.requests import Answers
 from application.permissions import NotFoundError, person
@@ -69,9 +70,12 @@ class VariableController(Controller):
         actor: Given[Actor],
         variable_views: Given[VariableViews],
         vault: Given[Vault],
+        part: Given[Part],
     ) -> list[VariableRead]:
         """List one's variables."""
-        rows = await variable_views.of(person(actor))
+        owner = person(actor)
+        found = await variable_views.of(owner, limit=part.limit, offset=part.offset)
+        rows = part.told(found)
         values = await vault.open([row.secret for row in rows if _is_plain(row)])
         return [_read(row, values) for row in rows]
 

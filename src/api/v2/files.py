@@ -15,6 +15,7 @@ from litestar.response import Stream
 from api.archives import ZIP
 from api.file_answers import disposition, handed_out
 from api.given import Given
+from api.lists import Part
 from api.problems import Refusal
 from api.requests import Answers, streamed_cause_of
 from api.security import READ, UPLOAD
@@ -102,10 +103,12 @@ class UserFileController(Controller):
 
     @get("/")
     async def many(
-        self, *, actor: Given[Actor], file_views: Given[FileViews]
+        self, *, actor: Given[Actor], file_views: Given[FileViews], part: Given[Part]
     ) -> list[FileRead]:
         """List one's files."""
-        return [_read(row) for row in await file_views.of_user(person(actor))]
+        owner = person(actor)
+        rows = await file_views.of_user(owner, limit=part.limit, offset=part.offset)
+        return list(map(_read, part.told(rows)))
 
     @delete("/", status_code=200)
     async def delete_all(

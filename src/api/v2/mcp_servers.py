@@ -8,6 +8,7 @@ from litestar.params import FromPath, FromQuery, RequestBody
 from msgspec import Meta
 
 from api.given import Given
+from api.lists import Part
 from api.requests import Answers
 from application.mcp_servers import McpServers
 from application.names import Name
@@ -47,10 +48,13 @@ class McpServerController(Controller):
         actor: Given[Actor],
         mcp_servers: Given[McpServers],
         mcp_server_views: Given[McpServerViews],
+        part: Given[Part],
         action_count: FromQuery[bool | None] = None,
     ) -> list[McpServerRead]:
         """List one's servers; with `action_count=true` ask each for its tools."""
-        rows = await mcp_server_views.of(person(actor))
+        owner = person(actor)
+        found = await mcp_server_views.of(owner, limit=part.limit, offset=part.offset)
+        rows = part.told(found)
         if not action_count:
             return [McpServerRead(name=row.name) for row in rows]
         return [
