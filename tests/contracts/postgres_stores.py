@@ -1,5 +1,6 @@
 """Event stores on PostgreSQL as tests of the writer want them: limited, held up."""
 
+import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
@@ -34,3 +35,19 @@ async def held_up(database: Database) -> AsyncIterator[None]:
             "SELECT pg_advisory_xact_lock(%s)", [LOCK_KEYS["core"]]
         )
         yield
+
+
+async def stuck(database: Database) -> None:
+    """Wait until somebody waits for a lock: then a save is under way."""
+    async with (
+        await AsyncConnection.connect(database.dsn, autocommit=True) as connection,
+        asyncio.timeout(30),
+    ):
+        while True:
+            waiting = await connection.execute(
+                "SELECT FROM pg_stat_activity WHERE wait_event_type = 'Lock'"
+                " AND datname = current_database()"
+            )
+            if waiting.rowcount:
+                return
+            await asyncio.sleep(0.005)

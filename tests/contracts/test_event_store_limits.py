@@ -30,7 +30,7 @@ from infrastructure.event_store.mapper import MsgspecMapper, UnreadableEvent
 from infrastructure.event_store.writer import Limits
 from infrastructure.postgres import Database
 from tests.contracts.event_stores import Named, Stored, because, content
-from tests.contracts.postgres_stores import held_up, opened
+from tests.contracts.postgres_stores import held_up, opened, stuck
 
 HALF = "half of one: \ud83d"
 
@@ -137,7 +137,7 @@ async def test_a_large_command_goes_alone_and_in_its_turn(database: Database) ->
                 asyncio.create_task(store.save(one, cause=because()))
                 for one in (*many[:10], giant, *many[10:])
             ]
-            await asyncio.sleep(0.1)
+            await stuck(database)
         saved = await asyncio.gather(*saves)
 
         positions = [one.position.core for one in saved]
@@ -202,7 +202,7 @@ async def test_in_a_batch_of_many_each_fails_by_itself_alone(
         before = {one.stream for one in await store.read_log("core")}
         async with held_up(database):
             first = asyncio.create_task(store.save(Named.called("1"), cause=because()))
-            await asyncio.sleep(0.05)  # the rest queues up behind it, for one batch
+            await stuck(database)  # the rest queues up behind it, for one batch
             saves = [
                 asyncio.create_task(store.save(one, **{"cause": because(), **words}))
                 for _, one, words in made

@@ -24,7 +24,7 @@ from infrastructure.event_store.store import PostgresEventStore
 from infrastructure.event_store.writer import Limits
 from infrastructure.postgres import Database
 from tests.contracts.event_stores import Named, Talk, because
-from tests.contracts.postgres_stores import held_up, opened
+from tests.contracts.postgres_stores import held_up, opened, stuck
 
 pytestmark = pytest.mark.server
 
@@ -50,7 +50,7 @@ async def test_who_left_the_queue_has_stored_nothing(
     async with opened(database) as store:
         async with held_up(database):
             first = asyncio.create_task(store.save(Named.called("a"), cause=because()))
-            await asyncio.sleep(0.05)
+            await stuck(database)
             gone = asyncio.create_task(store.save(Named.called("b"), cause=cause))
             await asyncio.sleep(0)
             gone.cancel()
@@ -69,7 +69,7 @@ async def test_who_left_during_the_commit_is_told_how_it_ended(
         named = Named.called("a")
         async with held_up(database):
             gone = asyncio.create_task(store.save(named, cause=cause))
-            await asyncio.sleep(0.05)
+            await stuck(database)
             gone.cancel()
             asking = asyncio.create_task(store.answered(cause))
             await soon(asking)
@@ -109,7 +109,7 @@ async def test_who_left_before_the_connection_broke_is_told(
     async with opened(database, Limits(lock_timeout=20)) as store:
         async with held_up(database):
             gone = asyncio.create_task(store.save(Named.called("a"), cause=cause))
-            await asyncio.sleep(0.05)
+            await stuck(database)
             gone.cancel()
             await cut(store, database)
             asking = asyncio.create_task(store.answered(cause))
@@ -120,10 +120,10 @@ async def test_who_left_before_the_connection_broke_is_told(
 
 async def test_what_nobody_can_tell_is_not_called_refused(database: Database) -> None:
     cause = asked(keyed=False)
-    async with opened(database, Limits(lock_timeout=0.05)) as store:
+    async with opened(database, Limits(lock_timeout=0.5)) as store:
         async with held_up(database):
             gone = asyncio.create_task(store.save(Named.called("a"), cause=cause))
-            await asyncio.sleep(0.02)
+            await stuck(database)
             gone.cancel()
             await cut(store, database)
             with pytest.raises(OutcomeUnknownError):
@@ -139,7 +139,7 @@ async def test_a_repeat_waits_for_the_first_to_end(database: Database) -> None:
             first = asyncio.create_task(
                 store.save(Named.called("a"), cause=cause, answer=b"first")
             )
-            await asyncio.sleep(0.05)
+            await stuck(database)
             repeat = asyncio.create_task(store.answered(cause))
             other = because(key=cause.command_id, request=b"another")
             reused = asyncio.create_task(store.answered(other))
@@ -173,7 +173,7 @@ async def test_another_server_waits_for_a_commit_under_way(database: Database) -
                     Named.called("a"), cause=cause, attached=Attached(claims=[claim])
                 )
             )
-            await asyncio.sleep(0.05)
+            await stuck(database)
             assert await other.answered(cause) is None
             asking = asyncio.create_task(other.outcome(cause))
             await soon(asking)
@@ -209,8 +209,10 @@ async def test_whatever_happens_all_is_stored_or_nothing_and_that_is_told(
         async def save(number: int) -> None:
             named = Named.called(*"abc")
             cause = asked(keyed=number % 2 == 0)
+            # Some leave at once: on the quickest machine, too, not all is stored.
+            patience = random.uniform(0, 0.03) if number % 9 else 0
             try:
-                async with asyncio.timeout(random.uniform(0, 0.03)):
+                async with asyncio.timeout(patience):
                     await store.save(named, cause=cause)
             except TimeoutError:
                 ask = store.outcome if number % 3 else store.answered
@@ -245,7 +247,7 @@ async def test_the_other_log_is_asked_too(database: Database) -> None:
                 "SELECT pg_advisory_xact_lock(%s)", [LOCK_KEYS["runs"]]
             )
             gone = asyncio.create_task(store.save(Talk.opened(), cause=cause))
-            await asyncio.sleep(0.05)
+            await stuck(database)
             gone.cancel()
         told = await store.answered(cause)
 

@@ -24,7 +24,8 @@ from tests.contracts.event_stores import (
     Talk,
     because,
 )
-from tests.contracts.postgres_stores import held_up, opened
+from tests.contracts.postgres_stores import held_up, opened, stuck
+from tests.projections.journal import until
 
 pytestmark = pytest.mark.server
 
@@ -48,12 +49,12 @@ async def test_a_full_queue_refuses_at_once_and_loses_nothing(
             saves.append(
                 asyncio.create_task(store.save(Named.called("0"), cause=because()))
             )
-            await asyncio.sleep(0.1)  # now it is under way, and the queue is empty
+            await stuck(database)  # now it is under way, and the queue is empty
             saves += [
                 asyncio.create_task(store.save(Named.called(str(n)), cause=because()))
                 for n in range(1, 15)
             ]
-            await asyncio.sleep(0.1)
+            await until(lambda: sum(save.done() for save in saves) == 4)
             assert [save.done() for save in saves] == [False] * 11 + [True] * 4
         outcomes = await asyncio.gather(*saves, return_exceptions=True)
 
@@ -67,7 +68,7 @@ async def test_a_queue_is_full_by_weight_too(database: Database) -> None:
     async with opened(database, limits) as store:
         async with held_up(database):
             first = asyncio.create_task(store.save(Named.called("0"), cause=because()))
-            await asyncio.sleep(0.1)
+            await stuck(database)
             heavy = asyncio.create_task(
                 store.save(Named.called("x" * 10_000), cause=because())
             )
@@ -98,7 +99,7 @@ async def test_who_stops_waiting_in_the_queue_leaves_no_trace(
     async with opened(database) as store:
         async with held_up(database):
             first = asyncio.create_task(store.save(Named.called("a"), cause=because()))
-            await asyncio.sleep(0.1)
+            await stuck(database)
             gone = asyncio.create_task(
                 store.save(
                     Named.called("b"),
@@ -124,7 +125,7 @@ async def test_who_stops_waiting_during_the_commit_disturbs_nobody(
                 asyncio.create_task(store.save(Named.called(str(n)), cause=because()))
                 for n in range(3)
             ]
-            await asyncio.sleep(0.1)
+            await stuck(database)
             saves[1].cancel()
         outcomes = await asyncio.gather(*saves, return_exceptions=True)
 
@@ -226,7 +227,7 @@ async def test_a_commit_nobody_can_ask_about_is_not_called_refused(
     limits = Limits(give_up_after=0.2)
     async with opened(database, limits) as store, held_up(database):
         save = asyncio.create_task(store.save(Named.called("a"), cause=because()))
-        await asyncio.sleep(0.1)
+        await stuck(database)
         writer = store._writers["core"]
         writer._dsn = "host=/nonexistent"
         async with database.pool.connection() as connection:
@@ -316,11 +317,11 @@ async def test_a_callback_that_fails_does_no_harm(
 
 
 async def test_doubts_last_until_they_are_settled(database: Database) -> None:
-    limits = Limits(lock_timeout=0.05)
+    limits = Limits(lock_timeout=0.5)
     async with opened(database, limits) as store:
         async with held_up(database):
             save = asyncio.create_task(store.save(Named.called("a"), cause=because()))
-            await asyncio.sleep(0.02)
+            await stuck(database)
             async with database.pool.connection() as connection:
                 await connection.execute(
                     "SELECT pg_terminate_backend(%s)",
