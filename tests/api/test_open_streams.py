@@ -54,7 +54,7 @@ class Reader:
         self._reading = asyncio.create_task(answer.aread())
 
     async def ended(self) -> bytes:
-        return await asyncio.wait_for(self._reading, 5)
+        return await asyncio.wait_for(self._reading, 30)
 
     async def goes_on(self) -> bool:
         done, _ = await asyncio.wait({self._reading}, timeout=0.3)

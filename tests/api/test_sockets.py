@@ -213,7 +213,7 @@ async def test_a_quiet_socket_is_closed_and_a_used_one_is_not(
     application: Application, address: str, ada: Person
 ) -> None:
     async with (
-        habits(application, look=0.05, idle=0.5),
+        habits(application, look=0.05, idle=1.0),
         talking(address, CHAT, headers=bearing(ada)) as quiet,
         talking(address, CHAT, headers=bearing(ada)) as used,
     ):

@@ -268,10 +268,20 @@ class Lab:
         )
         return requested.run
 
-    async def frames(self, run: UUID) -> list[tuple[str, Any]]:
-        """Return what LangBuilder's stream tells of a run, to its end."""
-        lines = [line async for line in self.streams.build_events(run)]
-        return [_frame(line) for line in lines]
+    async def frames(
+        self, run: UUID, *, heard: asyncio.Event | None = None
+    ) -> list[tuple[str, Any]]:
+        """
+        Return what LangBuilder's stream tells of a run, to its end.
+
+        Set *heard* once a word of it is heard that is yet being spoken.
+        """
+        frames = []
+        async for line in self.streams.build_events(run):
+            frames.append(_frame(line))
+            if heard is not None and frames[-1][0] == "token":
+                heard.set()
+        return frames
 
     async def events(self, run: UUID) -> list[Recorded]:
         return await self.store.read_stream("runs", run)

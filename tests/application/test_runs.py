@@ -84,11 +84,11 @@ async def test_tokens_stream_into_the_chat_and_are_not_repeated() -> None:
     async with Lab(speaker).open() as lab:
         flow = await lab.add(lab.spoken(stream=True))
         run = await lab.ask(flow, input_value="hello")
-        watching = asyncio.create_task(lab.frames(run))
-        await speaker.started.wait()
-        await asyncio.sleep(0.1)
-        late = asyncio.create_task(lab.frames(run))
-        await asyncio.sleep(0.1)
+        heard = [asyncio.Event(), asyncio.Event()]
+        watching = asyncio.create_task(lab.frames(run, heard=heard[0]))
+        await heard[0].wait()
+        late = asyncio.create_task(lab.frames(run, heard=heard[1]))
+        await heard[1].wait()
         speaker.hangs.set()
         frames, joined = await watching, await late
         after = await lab.frames(run)
@@ -130,9 +130,9 @@ async def test_what_was_streamed_by_a_failing_component_is_taken_back() -> None:
     async with Lab(speaker).open() as lab:
         flow = await lab.add(lab.spoken(stream=True))
         run = await lab.ask(flow, input_value="hello")
-        watching = asyncio.create_task(lab.frames(run))
-        await speaker.started.wait()
-        await asyncio.sleep(0.1)
+        heard = asyncio.Event()
+        watching = asyncio.create_task(lab.frames(run, heard=heard))
+        await heard.wait()
         speaker.hangs.set()
         frames = await watching
 

@@ -101,11 +101,11 @@ async def test_the_sweeper_ends_runs_whose_lease_runs_out_later() -> None:
 
 async def test_a_long_run_keeps_its_lease() -> None:
     speaker = hanging()
-    lab = Lab(speaker, limits=Limits(lease=0.2))
-    other = Lab(shared=lab, limits=Limits(lease=0.2))
+    lab = Lab(speaker, limits=Limits(lease=0.8))
+    other = Lab(shared=lab, limits=Limits(lease=0.8))
     async with lab.open(), other.open():
         run = await lab.ask(await lab.add(lab.spoken()), input_value="hello")
-        await asyncio.sleep(0.6)
+        await asyncio.sleep(1.0)
         assert speaker.hangs
         speaker.hangs.set()
         ended = await lab.runs.wait(run)
@@ -117,21 +117,21 @@ async def test_a_run_that_begins_while_leases_are_renewed_is_not_lost(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     speaker = hanging()
-    lab = Lab(speaker, limits=Limits(lease=0.2))
+    lab = Lab(speaker, limits=Limits(lease=0.8))
     renew = lab.store.leases.renew
 
     async def slowly(*asked: Any, **until: Any) -> set[UUID]:
         held = await renew(*asked, **until)
-        await asyncio.sleep(0.1)
+        await asyncio.sleep(0.4)
         return held
 
     monkeypatch.setattr(lab.store.leases, "renew", slowly)
     async with lab.open():
         flow = await lab.add(lab.spoken())
         runs = []
-        for n in range(20):
+        for n in range(12):
             runs.append(await lab.ask(flow, input_value=str(n)))
-            await asyncio.sleep(0.02)
+            await asyncio.sleep(0.1)
         assert speaker.hangs
         speaker.hangs.set()
         ended = [await lab.runs.wait(run) for run in runs]
