@@ -21,9 +21,13 @@ class FakeDirectus:
 
     def __init__(self) -> None:
         self.url = ""
+        self.tags = {str(uuid4()): name for name in ("chat", "memory")}
+        self.clear()
+
+    def clear(self) -> None:
+        """Empty the store, and forget who there is."""
         self.people: dict[str, str] = {}
         self.items: dict[str, Item] = {}
-        self.tags = {str(uuid4()): name for name in ("chat", "memory")}
         self.likes: set[tuple[str, str]] = set()
         self.downloads: list[str] = []
         self.fails = False

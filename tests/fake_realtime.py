@@ -27,6 +27,10 @@ class FakeRealtime:
 
     def __init__(self) -> None:
         self.url = ""
+        self.forget()
+
+    def forget(self) -> None:
+        """Be as if nobody had called yet."""
         self.heard: list[dict[str, Any]] = []
         self.asked: list[str] = []
         self.calls: list[ServerConnection] = []

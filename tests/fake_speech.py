@@ -27,6 +27,10 @@ class FakeSpeech:
     def __init__(self, openai_key: str) -> None:
         self.url = ""
         self.openai_key = openai_key
+        self.forget()
+
+    def forget(self) -> None:
+        """Be as if nobody had asked yet."""
         self.said: list[dict[str, Any]] = []
         self.waits: asyncio.Event | None = None
         self.hushed = False

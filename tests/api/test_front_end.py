@@ -28,7 +28,7 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
-@pytest.fixture
+@pytest.fixture(scope="module")
 async def visitor(
     application: Application, folder: Path
 ) -> AsyncIterator[httpx.AsyncClient]:

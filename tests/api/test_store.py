@@ -28,9 +28,9 @@ class Town(NamedTuple):
     application: Application
 
 
-@pytest.fixture
-async def town(application: Application) -> AsyncIterator[Town]:
-    """A server whose store is a stand-in with some things in it."""
+@pytest.fixture(scope="module")
+async def towns(application: Application) -> AsyncIterator[Town]:
+    """A server whose store is a stand-in."""
     async with FakeDirectus().serving() as market:
         shop = Directus(
             market.url,
@@ -43,6 +43,13 @@ async def town(application: Application) -> AsyncIterator[Town]:
         same = msgspec.structs.replace(application, world=world)
         async with serving(same) as address:
             yield Town(address, market, same)
+
+
+@pytest.fixture
+def town(towns: Town) -> Town:
+    """The server, with a store that is empty."""
+    towns.market.clear()
+    return towns
 
 
 @pytest.fixture

@@ -31,8 +31,8 @@ class Studio(NamedTuple):
     speech: FakeSpeech
 
 
-@pytest.fixture
-async def studio(application: Application) -> AsyncIterator[Studio]:
+@pytest.fixture(scope="module")
+async def studios(application: Application) -> AsyncIterator[Studio]:
     """A server whose voices are stand-ins."""
     model, speech = FakeRealtime(), FakeSpeech(KEY)
     async with model.serving(), speech.serving():
@@ -46,6 +46,16 @@ async def studio(application: Application) -> AsyncIterator[Studio]:
         same = msgspec.structs.replace(application, world=world)
         async with serving(same) as address:
             yield Studio(address, model, speech)
+
+
+@pytest.fixture
+async def studio(studios: Studio) -> AsyncIterator[Studio]:
+    """The server, whose stand-ins have heard nothing yet."""
+    yield studios
+    async with asyncio.timeout(30):  # what is said on leaving is not for the next
+        await asyncio.gather(*(call.wait_closed() for call in studios.model.calls))
+    studios.model.forget()
+    studios.speech.forget()
 
 
 async def with_keys(person: Person, **keys: str) -> Person:
