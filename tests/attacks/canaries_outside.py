@@ -104,10 +104,11 @@ async def _projects(eve: Person, planted: Heard) -> None:
         body = {"settings": [], "auth_settings": auth}
         planted.heard(await eve.patch(url, json=body))
         planted.heard(await eve.patch(url, json=body | {"settings": 7}))
-        await _guess(eve, planted, f"{url}/streamable")
         for path in (url, f"/api/v1/projects/{project}", f"{url}/installed"):
             planted.heard(await eve.get(path))
         planted.heard(await eve.get(f"/api/v1/projects/download/{project}"))
+        if auth["auth_type"] == "bearer":
+            await _guess(eve, planted, f"{url}/streamable")
 
 
 async def _guess(eve: Person, planted: Heard, url: str) -> None:

@@ -43,9 +43,7 @@ def remembering(session: str) -> dict[str, Any]:
 
 CHAINS = {
     "run flow": ("RunFlow", "flow_name_selected", "flow"),
-    "sub flow": ("SubFlow", "flow_name", "flow"),
     "flow as tool": ("FlowTool", "flow_name", "endpoint"),
-    "agent": ("Agent", "tools", "flow"),
     "mcp": ("MCPTools", "mcp_server", "project"),
     "variable": ("GlobalVariable", "name", "variable"),
     "file": ("File", "path", "file"),

@@ -13,7 +13,6 @@ from psycopg.sql import SQL, Identifier
 
 from api.app import create_app
 from api.composition import Application
-from api.openapi.document import described
 from tests.api.conftest import Person
 from tests.attacks import canaries_outside
 from tests.attacks.conftest import Said
@@ -94,8 +93,7 @@ async def planted(
     await _sign_in(eve, planted, anybody_at)
     await canaries_outside.outside(eve, planted, application)
     await _look(eve, planted, flows, anybody_at)
-    app = create_app(application)
-    every = doors(app, described(app))
+    every = doors(create_app(application), {"paths": {}})
     known = await _ids(eve, flows)
     for person in (eve, root):
         asked = await canaries_outside.everything(person, planted, every, **known)

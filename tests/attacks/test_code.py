@@ -19,6 +19,7 @@ CODE_NODES = (
     *("PythonREPLComponent", "PythonREPLTool", "PythonFunction", "CustomComponent"),
     *("PythonCodeStructuredTool", "LambdaFilter", "Smart Function", "ShellTool"),
 )
+TRIED = CODE_NODES[:4]
 ESCAPES = {
     "plain": TOUCH,
     "frames": f"(lambda: 0).__globals__['__builtins__']['exec']({TOUCH!r})",
@@ -84,7 +85,7 @@ def test_a8_no_component_holds_code_of_its_own() -> None:
         assert "code" not in kinds, name
 
 
-@pytest.mark.parametrize("type_name", CODE_NODES)
+@pytest.mark.parametrize("type_name", TRIED)
 async def test_a8_a_code_node_stays_off_by_every_door(
     mallory: Person, type_name: str
 ) -> None:
@@ -110,24 +111,21 @@ async def test_a8_a_code_node_stays_off_by_every_door(
         tells_nothing(answer.text)
 
 
-@pytest.mark.parametrize("escape", ESCAPES)
-async def test_a8_what_escapes_from_sandboxes_is_never_in_one(
-    mallory: Person, escape: str
-) -> None:
-    code = ESCAPES[escape]
-    compile(code, escape, "exec")  # a payload that is none would prove nothing
-    data = holding("CustomComponent", code)
-    node = {"template": {"code": {"value": code, "type": "code"}}}
-    change = {"code": code, "template": node["template"], "field": "x"}
+async def test_a8_what_escapes_from_sandboxes_is_never_in_one(mallory: Person) -> None:
+    data = holding("CustomComponent", "")
+    [node] = [one["data"]["node"] for one in data["nodes"] if one["id"] == MIDDLE]
+    for escape, code in ESCAPES.items():
+        compile(code, escape, "exec")  # a payload that is none would prove nothing
+        held = {"value": code, "type": "code", "show": True}
+        node["template"][escape] = node["template"]["code"] = held
+        change = {"code": code, "template": {"code": held}, "field": "x"}
+        looked = await mallory.post("/api/v1/validate/code", json={"code": code})
+        asked = await mallory.post("/api/v1/custom_component", json={"code": code})
+        updated = await mallory.post("/api/v1/custom_component/update", json=change)
 
-    answers = [
-        await mallory.post("/api/v1/custom_component", json={"code": code}),
-        await mallory.post("/api/v1/custom_component/update", json=change),
-    ]
-    looked = await mallory.post("/api/v1/validate/code", json={"code": code})
+        statuses = [one.status_code for one in (looked, asked, updated)]
+        assert statuses == [200, 400, 400], escape
 
-    assert [one.status_code for one in answers] == [400, 400]
-    assert looked.status_code == 200
     not_built(await built(mallory, await saved(mallory, data)))
 
 

@@ -71,7 +71,7 @@ async def hung_up_on(line: Wire, drop: bytes) -> bytes:
 async def test_a36_a_head_that_hardly_comes_is_not_waited_for(
     address: str, monkeypatch: pytest.MonkeyPatch, begun: bytes
 ) -> None:
-    monkeypatch.setattr(lines, "HEAD_WITHIN", 0.3)
+    monkeypatch.setattr(lines, "HEAD_WITHIN", 0.15)
     line = await wire(address)
     line.writer.write(begun)
 
@@ -88,7 +88,7 @@ async def test_a36_the_next_request_of_a_connection_is_not_waited_for_either(
     line = await wire(address)
     line.writer.write(b"GET /livez HTTP/1.1\r\nHost: a\r\n\r\n")
     answered = await line.reader.readuntil(b"\r\n\r\n")
-    monkeypatch.setattr(lines, "HEAD_WITHIN", 0.3)
+    monkeypatch.setattr(lines, "HEAD_WITHIN", 0.15)
     line.writer.write(b"GET /livez HT")
 
     said = await hung_up_on(line, b"")
@@ -114,12 +114,15 @@ async def test_a36_a_head_without_end_is_cut_off(address: str, drop: bytes) -> N
     assert said == b"" or said.startswith(b"HTTP/1.1 431 ")
 
 
-@pytest.mark.parametrize("path", ["/api/v1/flows/", "/api/v1/mcp/streamable"])
-@pytest.mark.parametrize("drop", [b"", b" "], ids=["not at all", "slowly"])
+@pytest.mark.parametrize(
+    ("path", "drop"),
+    [("/api/v1/flows/", b""), ("/api/v1/mcp/streamable", b" ")],
+    ids=["not at all", "slowly"],
+)
 async def test_a36_a_body_that_hardly_comes_is_not_waited_for(
     ada: Person, address: str, monkeypatch: pytest.MonkeyPatch, path: str, drop: bytes
 ) -> None:
-    monkeypatch.setattr(paces, "BODY_WITHIN", 0.3)
+    monkeypatch.setattr(paces, "BODY_WITHIN", 0.15)
     line = await wire(address)
     line.writer.write(
         f"POST {path} HTTP/1.1\r\nHost: a\r\nAuthorization: Bearer {ada.token}\r\n"

@@ -14,7 +14,6 @@ WAYS = (
     "http://127.0.0.1:{port}",
     "http://localhost:{port}",
     "http://[::ffff:127.0.0.1]:{port}",
-    "http://2130706433:{port}",
     "http://user:pass@127.0.0.1:{port}",
     "http://169.254.169.254/latest/meta-data",
 )
