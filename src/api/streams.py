@@ -10,10 +10,11 @@ from uuid import UUID
 import msgspec
 
 from api.chat_events import BuildEvents, Frame, RunStreamEvents, content_of
-from application.execution.speech import Token, Word, channel, read
+from api.hearing import Hearing
+from application.execution.speech import Opened, Token, Word, channel, read
 from application.ports import Contents, Freshness, Position, Recorded, Signals
 from domain.catalogue import tag_of
-from domain.run.events import RunCancelled, RunFailed, RunSucceeded
+from domain.run.events import MessageEmitted, RunCancelled, RunFailed, RunSucceeded
 
 log = logging.getLogger(__name__)
 
@@ -170,38 +171,39 @@ class RunStreams:
         """
         Yield a run's events and words, each word after the event it followed.
 
-        Words may be lost or late; an event never waits for one.
+        Words may be lost or late; an event never waits for one. Who comes late hears
+        at once what was said of messages that are not finished.
         """
         held: list[Word] = []
-        version = after
-        async with self._pumped(run, after) as queue:
-            while True:
-                item = await queue.get()
-                if item is None:
+        version, hearing = after, Hearing()
+        async with (
+            self._pumped(run, after) as queue,
+            aclosing(_gathered(queue)) as arrivals,
+        ):
+            async for item in arrivals:
+                if not isinstance(item, Recorded):
+                    held += [one for one in item if one.at > version]
+                    for word in hearing.take(one for one in item if one.at <= version):
+                        yield word
+                    continue
+                for word in hearing.take(one for one in held if one.at < item.version):
+                    yield word
+                version = item.version
+                if isinstance(item.event, MessageEmitted):
+                    hearing.finish(str(item.event.message))
+                yield item
+                if isinstance(item.event, ENDS):
                     return
-                if isinstance(item, Exception):
-                    raise item
-                if isinstance(item, Recorded):
-                    for word in [one for one in held if one.at < item.version]:
-                        yield word
-                    version = item.version
-                    yield item
-                    if isinstance(item.event, ENDS):
-                        return
-                    for word in [one for one in held if one.at == version]:
-                        yield word
-                    held = [one for one in held if one.at > version]
-                elif item.at > version:
-                    held.append(item)
-                else:
-                    yield item
+                for word in hearing.take(one for one in held if one.at == version):
+                    yield word
+                held = [one for one in held if one.at > version]
 
     @asynccontextmanager
     async def _pumped(self, run: UUID, after: int) -> AsyncIterator[Arrivals]:
         queue: Arrivals = asyncio.Queue(PENDING)
         listening = asyncio.Event()
         pumps = [
-            asyncio.create_task(self._pump_words(run, queue, listening)),
+            asyncio.create_task(self._pump_words(run, after, queue, listening)),
             asyncio.create_task(self._pump_events(run, after, queue, listening)),
         ]
         try:
@@ -214,18 +216,37 @@ class RunStreams:
     async def _pump_words(
         self,
         run: UUID,
+        after: int,
         queue: Arrivals,
         listening: asyncio.Event,
     ) -> None:
+        finished: set[str] | None = None
         try:
             async with self._signals.listen(channel(run)) as words:
                 listening.set()
-                async for word in words:
-                    await queue.put(read(word))
+                async for said in words:
+                    word = read(said)
+                    if word.at < after:  # its message may have been finished since
+                        if finished is None:
+                            finished = await self._finished(run, after)
+                        if word.of in finished:
+                            continue
+                    await queue.put(word)
         except Exception:
             log.warning("tokens of run %s cannot be heard", run, exc_info=True)
         finally:
             listening.set()
+
+    async def _finished(self, run: UUID, upto: int) -> set[str]:
+        """Return the messages that were finished by version *upto*."""
+        found: set[str] = set()
+        async with aclosing(self._hub.follow(run)) as events:
+            async for recorded in events:
+                if isinstance(recorded.event, MessageEmitted):
+                    found.add(str(recorded.event.message))
+                if recorded.version >= upto:
+                    break
+        return found
 
     async def _pump_events(
         self,
@@ -253,6 +274,27 @@ class RunStreams:
             else:
                 await queue.put(None)
                 return
+
+
+async def _gathered(queue: Arrivals) -> AsyncGenerator[Recorded | list[Word]]:
+    """Yield events one by one, and words together with those waiting behind them."""
+    words: list[Word] = []
+    while True:
+        if words and queue.empty():
+            yield words
+            words = []
+        item = await queue.get()
+        if isinstance(item, Opened | Token):
+            words.append(item)
+            continue
+        if words:
+            yield words
+            words = []
+        if item is None:
+            return
+        if isinstance(item, Exception):
+            raise item
+        yield item
 
 
 def line(frame: Frame) -> bytes:

@@ -145,6 +145,38 @@ async def test_a_run_of_one_is_read_and_stopped_on_the_other_while_it_speaks(
     assert "run.cancelled" in read.text
 
 
+async def test_who_joins_late_on_the_other_is_told_the_text_so_far(
+    ada: Person, there: Person, models: FakeModels
+) -> None:
+    models.answer, models.pause = "word " * 4_000, 0.02
+    flow = await saved(ada, answering())
+    asked = {"inputs": {"input_value": "tell me"}}
+    begun = await ada.post(f"/api/v1/build/{flow}/flow", json=asked)
+    job = begun.json()["job_id"]
+
+    early = await _tokens(ada, job, at_least=4)
+    late = await _tokens(there, job, at_least=2)
+    await there.post(f"/api/v1/build/{job}/cancel")
+
+    assert "".join(early).startswith("word word ")
+    assert late[0].startswith("".join(early))
+    assert "".join(late).replace("word ", "") == ""
+
+
+async def _tokens(person: Person, job: str, *, at_least: int) -> list[str]:
+    """Return the first pieces that a run is heard to say."""
+    said = ""
+    async with person.stream("GET", f"/api/v1/build/{job}/events") as stream:
+        async for piece in stream.aiter_text():
+            said += piece
+            whole, _, _ = said.rpartition("\n\n")
+            told = frames(whole) if whole else []
+            pieces = [one["chunk"] for event, one in told if event == "token"]
+            if len(pieces) >= at_least:
+                return pieces
+    raise AssertionError(said)
+
+
 async def test_a_run_of_one_has_the_same_end_and_messages_on_the_other(
     ada: Person, there: Person, models: FakeModels
 ) -> None:

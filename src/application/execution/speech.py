@@ -11,6 +11,8 @@ from domain.kernel import Json
 
 PAUSE = 0.04
 """Seconds that chunks gather before they go out together."""
+TOLD_AGAIN = 1_000
+"""After so many pieces a text is told from its beginning, for whoever comes late."""
 
 
 def channel(run: UUID) -> str:
@@ -30,12 +32,18 @@ class Opened(msgspec.Struct, frozen=True, kw_only=True, tag_field="kind", tag="o
     vertex: str
     message: dict[str, Json]
 
+    @property
+    def of(self) -> str:
+        """The id of the message."""
+        return str(self.message["id"])
+
 
 class Token(msgspec.Struct, frozen=True, kw_only=True, tag_field="kind", tag="token"):
     """
     A piece of text; ``offset`` is how many characters went before it.
 
-    A reader who missed a piece sees it by the offset, and waits for the whole text.
+    A reader who missed a piece sees it by the offset. Now and then a piece is all of
+    the text so far: who has heard that already leaves it away.
     """
 
     at: int
@@ -43,6 +51,11 @@ class Token(msgspec.Struct, frozen=True, kw_only=True, tag_field="kind", tag="to
     offset: int
     chunk: str
     timestamp: str
+
+    @property
+    def of(self) -> str:
+        """The id of the message."""
+        return self.message
 
 
 type Word = Opened | Token
@@ -68,6 +81,7 @@ class Speech:
         self._vertex = vertex
         self._version = version
         self._said = 0
+        self._pieces: list[str] = []
         self._waiting: list[str] = []
         self._flushing: asyncio.Task[None] | None = None
         self._opened = False
@@ -84,9 +98,7 @@ class Speech:
         self._waiting.append(chunk)
         if not self._opened:
             self._opened = True
-            await self._say(
-                Opened(at=self._version(), vertex=self._vertex, message=self.message)
-            )
+            await self._open()
             await self._flush()
         elif self._flushing is None or self._flushing.done():
             self._flushing = asyncio.create_task(self._flush_soon())
@@ -106,17 +118,32 @@ class Speech:
     async def _flush(self) -> None:
         chunk = "".join(self._waiting)
         self._waiting.clear()
-        if chunk:
-            offset, self._said = self._said, self._said + len(chunk)
-            await self._say(
-                Token(
-                    at=self._version(),
-                    message=self.id,
-                    offset=offset,
-                    chunk=chunk,
-                    timestamp=str(self.message["timestamp"]),
-                )
+        if not chunk:
+            return
+        offset, self._said = self._said, self._said + len(chunk)
+        self._pieces.append(chunk)
+        await self._piece(chunk, offset)
+        if len(self._pieces) > TOLD_AGAIN:
+            # A tail of signals has an end: it must not lose where a text began.
+            self._pieces = ["".join(self._pieces)]
+            await self._open()
+            await self._piece(self._pieces[0], 0)
+
+    async def _open(self) -> None:
+        await self._say(
+            Opened(at=self._version(), vertex=self._vertex, message=self.message)
+        )
+
+    async def _piece(self, chunk: str, offset: int) -> None:
+        await self._say(
+            Token(
+                at=self._version(),
+                message=self.id,
+                offset=offset,
+                chunk=chunk,
+                timestamp=str(self.message["timestamp"]),
             )
+        )
 
     async def _say(self, word: Word) -> None:
         await self._signals.say(self._channel, msgspec.json.encode(word))
