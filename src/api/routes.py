@@ -8,7 +8,7 @@ from litestar.types import ControllerRouterHandler
 from api.front_end import FrontEndController
 from api.mcp.doors import McpController, McpProjectController
 from api.mcp.install import McpInstallController
-from api.mcp.projects import McpSettingsController
+from api.mcp.projects import McpSettingsController, SeedMcpSettingsController
 from api.openai.completions import CompletionController
 from api.openai.kept_responses import KeptResponseController
 from api.openai.models import ModelController
@@ -70,6 +70,7 @@ V1 = (
     StoreController,
     StoreKeyController,
     *MCP,
+    SeedMcpSettingsController,
     BuildController,
     PublicBuildController,
     RunController,

@@ -23,6 +23,7 @@ OPAQUE: dict[str, str] = {
     "POST /api/v1/mcp/project/{project_id}": "JSON-RPC, which MCP describes",
     "POST /api/v1/mcp/project/{project_id}/streamable": "JSON-RPC, which MCP describes",
     "POST /api/v1/mcp/streamable": "JSON-RPC, which MCP describes",
+    "POST /api/v2/mcp/servers": "what its owner sent",
     "POST /api/v2/mcp/servers/{server_name}": "what its owner sent",
     "PATCH /api/v2/mcp/servers/{server_name}": "what its owner sent",
 }

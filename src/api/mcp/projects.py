@@ -85,6 +85,13 @@ class McpSettingsController(Controller):
         return {"message": f"{said} and project auth settings"}
 
 
+class SeedMcpSettingsController(McpSettingsController):
+    """The same under the name that the seed documents use."""
+
+    path = "/mcp/projects/{project_id:str}"
+    tags = ("MCP",)
+
+
 def _tool(flow: FlowHeader) -> ToolRead:
     name = tool_name(flow.name)
     return ToolRead(

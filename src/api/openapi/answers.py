@@ -166,6 +166,7 @@ TOLD: Final[dict[str, dict[str, Shapes]]] = {
     "GET /api/v1/folders/{project_id}": _PROJECT,
     "GET /api/v1/projects/download/{project_id}": _ZIP,
     "GET /api/v1/folders/download/{project_id}": _ZIP,
+    "GET /api/v1/folders/download": _ZIP,
     "GET /api/v1/chat/{flow_id}/messages": {JSON: (list[Message],)},
     "GET /api/v1/monitor/builds": {JSON: (VertexBuilds,)},
     "GET /api/v1/monitor/messages": {JSON: (list[Message],)},

@@ -16,7 +16,7 @@ from api.polls import Polls
 from api.problems import Refusal
 from api.security import RUN, WATCH, visiting, visitor_of
 from api.streams import RunStreams
-from application.execution.flows import FlowsToRun
+from application.execution.flows import FlowsToRun, FlowToRun
 from application.names import Name
 from application.permissions import NotFoundError
 from application.ports import Actor, Cause
@@ -99,10 +99,7 @@ class BuildController(Controller):
     ) -> Response[Any]:
         """Start a run; answer with its id, or directly with its events."""
         request = data or BuildRequest()
-        try:
-            flow = await flows_to_run.head(actor, flow_id)
-        except NotFoundError:
-            raise Refusal(404, f"Flow with id {flow_id} not found") from None
+        flow = await _flow_to_build(actor, flow_id, flows_to_run)
         document: Json = request.data or None
         requested = await runs.request(
             flow,
@@ -115,6 +112,28 @@ class BuildController(Controller):
             return Response({"job_id": requested.run})
         lines = direct(requested.run, streams, runs, cause)
         return Stream(lines, media_type=NDJSON, headers=UNBUFFERED)
+
+    @post("/{flow_id:str}", status_code=200, opt=RUN, responses=BEGUN)
+    async def build_by_seed_name(
+        self,
+        *,
+        flow_id: FromPath[UUID],
+        actor: Given[Actor],
+        cause: Given[Cause],
+        flows_to_run: Given[FlowsToRun],
+        runs: Given[Runs],
+        data: RequestBody[BuildRequest | None] = None,
+    ) -> BegunRun:
+        """Start a run, at the address of the seed documents; answer with its id."""
+        request = data or BuildRequest()
+        requested = await runs.request(
+            await _flow_to_build(actor, flow_id, flows_to_run),
+            request.asked(None, None),
+            trigger="build",
+            cause=cause,
+            document=request.data or None,
+        )
+        return BegunRun(job_id=requested.run)
 
     @get("/{job_id:str}/events", opt=WATCH)
     async def events(
@@ -177,6 +196,15 @@ async def _require(
         visiting(request, await visits.require(client, job_id))
         return True
     return False
+
+
+async def _flow_to_build(
+    actor: Actor, flow_id: UUID, flows_to_run: FlowsToRun
+) -> FlowToRun:
+    try:
+        return await flows_to_run.head(actor, flow_id)
+    except NotFoundError:
+        raise Refusal(404, f"Flow with id {flow_id} not found") from None
 
 
 def reader_of(actor: Actor) -> str:

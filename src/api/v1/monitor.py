@@ -85,14 +85,20 @@ class MonitorController(Controller):
     async def remove(
         self,
         *,
-        data: RequestBody[list[UUID]],
         actor: Given[Actor],
         messages: Given[Messages],
         cause: Given[Cause],
         answers: Given[Answers],
+        data: RequestBody[list[UUID] | None] = None,
+        session_id: FromQuery[Name | None] = None,
     ) -> None:
-        """Remove messages; those of others are passed over."""
-        done = await messages.remove(actor, data, cause=cause)
+        """Remove messages by their ids, or a session; others' are passed over."""
+        if session_id is not None:
+            done = await messages.remove_session(actor, session_id, cause=cause)
+        elif data is not None:
+            done = await messages.remove(actor, data, cause=cause)
+        else:
+            raise Refusal(422, "Say which messages, or which session_id")
         await answers.settle(done.position)
 
     @put("/messages/{message_id:str}")

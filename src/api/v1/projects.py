@@ -176,11 +176,7 @@ class ProjectController(Controller):
         documents: Given[Documents],
     ) -> Stream:
         """Hand out a project's flows as one file, without their secrets."""
-        row = await _mine(actor, project_id, project_views)
-        heads = await flow_views.headers(row.owner, project=row.id)
-        if not heads:
-            raise Refusal(404, "404: No flows found in project")  # as clients know it
-        return flows_as_zip(heads, flow_views, documents, project=row.name)
+        return await _packed(actor, project_id, project_views, flow_views, documents)
 
     @post("/upload", status_code=201)
     async def upload(
@@ -215,9 +211,40 @@ class FolderController(ProjectController):
     path = "/folders"
     tags = ("Folders",)
 
+    @get("/download")
+    async def download_first(
+        self,
+        *,
+        actor: Given[Actor],
+        projects: Given[Projects],
+        project_views: Given[ProjectViews],
+        flow_views: Given[FlowViews],
+        documents: Given[Documents],
+        folder_id: FromQuery[UUID | None] = None,
+    ) -> Stream:
+        """Hand out the flows of the project that is asked for, else of the first."""
+        wanted = folder_id or await projects.first_of(person(actor))
+        return await _packed(actor, wanted, project_views, flow_views, documents)
 
-async def _mine(actor: Actor, project_id: UUID, views: ProjectViews) -> ProjectRow:
-    row = await views.get(project_id)
+
+async def _packed(
+    actor: Actor,
+    project_id: UUID | None,
+    views: ProjectViews,
+    flow_views: FlowViews,
+    documents: Documents,
+) -> Stream:
+    row = await _mine(actor, project_id, views)
+    heads = await flow_views.headers(row.owner, project=row.id)
+    if not heads:
+        raise Refusal(404, "404: No flows found in project")  # as clients know it
+    return flows_as_zip(heads, flow_views, documents, project=row.name)
+
+
+async def _mine(
+    actor: Actor, project_id: UUID | None, views: ProjectViews
+) -> ProjectRow:
+    row = await views.get(project_id) if project_id else None
     if row is None or not owns(actor, row.owner):
         raise NotFoundError("project", project_id)
     return row

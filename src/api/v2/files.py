@@ -72,7 +72,7 @@ class UserFileController(Controller):
     tags = ("Files",)
 
     @post(
-        "/",
+        ["/", "/upload"],
         status_code=201,
         opt=UPLOAD,
         request_max_body_size=None,
@@ -101,7 +101,7 @@ class UserFileController(Controller):
         await answers.settle(done.position)
         return _head(done.result)
 
-    @get("/")
+    @get(["/", "/list"])
     async def many(
         self, *, actor: Given[Actor], file_views: Given[FileViews], part: Given[Part]
     ) -> list[FileRead]:

@@ -35,6 +35,12 @@ class McpServerRead(msgspec.Struct, frozen=True, kw_only=True):
     error: str | msgspec.UnsetType = msgspec.UNSET
 
 
+class Named(msgspec.Struct, frozen=True):
+    """What a body says when the address does not name the server."""
+
+    name: Name
+
+
 class McpServerController(Controller):
     """Commands go to `McpServers`; nothing is started or asked but for the count."""
 
@@ -77,6 +83,23 @@ class McpServerController(Controller):
     ) -> dict[str, Any] | None:
         """Show how a server is reached, without secrets; `null` if there is none."""
         return await mcp_servers.find(actor, server_name)
+
+    @post("/", status_code=200)
+    async def add_named(
+        self,
+        *,
+        data: RequestBody[Config],
+        actor: Given[Actor],
+        mcp_servers: Given[McpServers],
+        cause: Given[Cause],
+        answers: Given[Answers],
+    ) -> dict[str, Any]:
+        """Set a server up under the `name` that the body says."""
+        named = msgspec.convert(data, Named)
+        config = {key: value for key, value in data.items() if key != "name"}
+        done = await mcp_servers.add(actor, named.name, config, cause=cause)
+        await answers.settle(done.position)
+        return done.result
 
     @post("/{server_name:str}", status_code=200)
     async def add(
