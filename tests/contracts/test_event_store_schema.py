@@ -199,3 +199,10 @@ async def test_people_can_read_events_as_text(database: Database) -> None:
             "SELECT stream, version, tag, state::json ->> 'name' FROM es.core"
         )
         assert await rows.fetchall() == [(named.id, 1, "project.opened", "grün")]
+
+
+def test_a_revision_bears_the_number_of_its_file() -> None:
+    """By it a start sees that there is nothing to do."""
+    for file in (files("migrations") / "versions").iterdir():
+        if file.name.endswith(".py"):
+            assert f'revision = "{file.name[:4]}"' in file.read_text("utf-8")

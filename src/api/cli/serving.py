@@ -1,7 +1,6 @@
 """Serving: start what is needed, serve, and stop again within seconds."""
 
 import asyncio
-import errno
 import gc
 import logging
 import signal
@@ -15,7 +14,7 @@ import uvicorn
 import uvloop
 
 from api.app import create_app
-from api.cli.output import Complaint, console
+from api.cli.output import console
 from api.composition import (
     Application,
     compose,
@@ -25,7 +24,6 @@ from api.stamps import RequestIds
 from infrastructure.settings import Settings, unknown
 from infrastructure.starting import CannotStartError
 
-BACKLOG = 2048
 GRACE = 2  # seconds that open answers may take, of the five a stop may take
 KEEP_ALIVE = 75
 """
@@ -39,13 +37,10 @@ LITTER = 20_000
 SIGNALS = (signal.SIGINT, signal.SIGTERM)
 
 
-def serve(settings: Settings) -> None:
-    """Serve until a signal comes."""
+def serve(settings: Settings, listener: socket.socket) -> None:
+    """Serve on *listener* until a signal comes."""
     _log(settings)
-    with (
-        _listening(settings) as listener,
-        asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner,
-    ):
+    with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
         runner.run(_Run(settings, listener).until_stopped())
 
 
@@ -69,32 +64,6 @@ def _spare_the_collector() -> None:
     gc.collect()
     gc.freeze()
     gc.set_threshold(LITTER, 10, 10)
-
-
-@contextmanager
-def _listening(settings: Settings) -> Iterator[socket.socket]:
-    """
-    Take the address before anything is started.
-
-    Who connects early waits until the server is ready, instead of being refused.
-    """
-    host, port = settings.host, settings.port
-    try:
-        found = socket.getaddrinfo(
-            host, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE
-        )
-        family, kind, protocol, _, address = found[0]
-        listener = socket.socket(family, kind, protocol)
-        listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        listener.bind(address)
-        listener.listen(BACKLOG)
-    except OSError as error:
-        why = (error.strerror or str(error)).lower()
-        if error.errno == errno.EADDRINUSE:
-            why = "it is in use; choose another port with --port"
-        raise Complaint(f"Cannot listen on {host}:{port}: {why}.") from error
-    with listener:
-        yield listener
 
 
 class _Server(uvicorn.Server):

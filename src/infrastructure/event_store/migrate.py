@@ -3,15 +3,15 @@
 import asyncio
 import logging
 from importlib.resources import files
+from typing import TYPE_CHECKING
 
-from alembic import command
-from alembic.config import Config
-from alembic.runtime.migration import MigrationContext
-from alembic.script import ScriptDirectory
 from psycopg import AsyncConnection, sql
 from sqlalchemy import Connection, create_engine, pool, text
 
 from infrastructure.postgres import connection_string, sqlalchemy_url
+
+if TYPE_CHECKING:
+    from alembic.script import ScriptDirectory
 
 logger = logging.getLogger(__name__)
 
@@ -69,6 +69,13 @@ def _migrate(dsn: str, app_role: str | None) -> None:
 
 
 def _upgrade(connection: Connection) -> None:
+    if _is_newest(connection):
+        return
+    # Most starts need none of it.
+    from alembic import command  # noqa: PLC0415
+    from alembic.config import Config  # noqa: PLC0415
+    from alembic.script import ScriptDirectory  # noqa: PLC0415
+
     config = Config()
     config.set_main_option("script_location", str(files("migrations")))
     config.attributes["connection"] = connection
@@ -79,13 +86,26 @@ def _upgrade(connection: Connection) -> None:
     connection.commit()
 
 
-def _newer(connection: Connection, scripts: ScriptDirectory) -> str | None:
+def _is_newest(connection: Connection) -> bool:
+    """Tell whether the tables are at the last revision, which its file's name tells."""
+    there = connection.execute(text("SELECT to_regclass('es.alembic_version')"))
+    if there.scalar_one() is None:
+        return False
+    at = connection.execute(text("SELECT version_num FROM es.alembic_version"))
+    versions = (files("migrations") / "versions").iterdir()
+    numbers = [file.name[:4] for file in versions if file.name[:4].isdigit()]
+    return at.scalars().all() == [max(numbers)]
+
+
+def _newer(connection: Connection, scripts: "ScriptDirectory") -> str | None:
     """
     Return the revision of the tables, if it came after all that we know.
 
     A server of the release before may start in the middle of a deployment: what came
     since was made for it to go on working.
     """
+    from alembic.runtime.migration import MigrationContext  # noqa: PLC0415
+
     context = MigrationContext.configure(
         connection, opts={"version_table_schema": "es"}
     )
