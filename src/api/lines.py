@@ -74,7 +74,8 @@ class Line(HttpToolsProtocol):
         if self.transport.is_closing():
             return
         cycle: Any = self.cycle  # None before the first request, whatever its type says
-        if cycle is None or cycle.response_complete:
+        # Of who opened a line to have it ready, nobody waits for words.
+        if self._head and (cycle is None or cycle.response_complete):
             body = f'{{"detail":"{status[4:]}"}}'
             self.transport.write(_REFUSED.format(status, len(body), body).encode())
         self.transport.close()

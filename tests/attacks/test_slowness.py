@@ -63,10 +63,18 @@ async def hung_up_on(line: Wire, drop: bytes) -> bytes:
         line.writer.close()
 
 
+async def test_a36_a_line_on_which_nothing_is_said_is_closed(
+    address: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(lines, "HEAD_WITHIN", 0.15)
+
+    assert await hung_up_on(await wire(address), b"") == b""
+
+
 @pytest.mark.parametrize(
     "begun",
-    [b"", b"GET /api", b"GET /health HTTP/1.1\r\nHost: a\r\n"],
-    ids=["nothing", "half a line", "headers"],
+    [b"GET /api", b"GET /health HTTP/1.1\r\nHost: a\r\n"],
+    ids=["half a line", "headers"],
 )
 async def test_a36_a_head_that_hardly_comes_is_not_waited_for(
     address: str, monkeypatch: pytest.MonkeyPatch, begun: bytes
