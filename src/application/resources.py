@@ -15,7 +15,7 @@ from domain.kernel import DomainError
 PAGE: Final = 100
 """Files in one answer."""
 LARGEST: Final = 8 * 1024 * 1024
-"""Bytes of a file that can be read whole; larger ones are downloaded over HTTP."""
+"""Bytes that one answer holds; larger files are read in parts, or downloaded."""
 
 
 class UnknownResourceError(DomainError):
@@ -23,7 +23,11 @@ class UnknownResourceError(DomainError):
 
 
 class LargeResourceError(DomainError):
-    """The file is too large to be read through MCP; download it."""
+    """So much is not read through MCP at once; ask for parts, or download the file."""
+
+
+class NoSuchPartError(DomainError):
+    """There is no such part of the file."""
 
 
 class FlowFile(Protocol):
@@ -47,9 +51,18 @@ class FlowFiles(Protocol):
     """The files of flows."""
 
     async def of_flows(
-        self, owner: UUID, flows: Collection[UUID], *, limit: int
+        self,
+        owner: UUID,
+        flows: Collection[UUID],
+        *,
+        after: UUID | None,
+        limit: int,
     ) -> Sequence[FlowFile]:
-        """Return the files that *owner* uploaded to any of *flows*, oldest first."""
+        """
+        Return the files that *owner* uploaded to any of *flows*, oldest first.
+
+        They begin behind the file *after*; behind one that is gone there is none.
+        """
         ...
 
 
@@ -78,27 +91,45 @@ class Resources:
         self._files = files
 
     async def page(self, desk: Desk, *, after: str | None = None) -> FilePage:
-        """Return the files after that of the id *after*."""
-        owner = person(desk.actor)
-        files = await self._listed.of_flows(owner, await self._flows(desk), limit=MOST)
-        left = list(files)
-        if after is not None:
-            ids = [str(file.id) for file in files]
-            left = left[ids.index(after) + 1 :] if after in ids else []
-        shown = left[:PAGE]
-        return FilePage(shown, str(shown[-1].id) if len(left) > PAGE else None)
+        """Return the files after that of the id *after*; none after what is no id."""
+        try:
+            last = None if after is None else UUID(after)
+        except ValueError:
+            return FilePage([])
+        found = await self._listed.of_flows(
+            person(desk.actor), await self._flows(desk), after=last, limit=PAGE + 1
+        )
+        shown = list(found[:PAGE])
+        return FilePage(shown, str(shown[-1].id) if len(found) > PAGE else None)
 
-    async def read(self, desk: Desk, flow: UUID, name: str) -> Read:
-        """Return a file, or raise `UnknownResourceError` or `LargeResourceError`."""
+    async def read(
+        self,
+        desk: Desk,
+        flow: UUID,
+        name: str,
+        *,
+        start: int = 0,
+        end: int | None = None,
+    ) -> Read:
+        """
+        Return the bytes of a file from *start* up to *end*, exclusive.
+
+        Raise `UnknownResourceError`, `NoSuchPartError` or, where that is more than
+        one answer holds, `LargeResourceError`.
+        """
         if flow not in await self._flows(desk):
             raise UnknownResourceError
         try:
             file = await self._files.at(desk.actor, f"{flow}/{name}")
         except NotFoundError:
             raise UnknownResourceError from None
-        if file.content.size > LARGEST:
-            raise LargeResourceError(f"{file.content.size} bytes, of {LARGEST} at most")
-        opened = await self._files.open(file)
+        size = file.content.size
+        end = size if end is None else min(end, size)
+        if start > end or (start == end and size):
+            raise NoSuchPartError(f"it has {size} bytes")
+        if end - start > LARGEST:
+            raise LargeResourceError(f"{end - start} bytes, of {LARGEST} at most")
+        opened = await self._files.open(file, start=start, end=end)
         async with aclosing(opened.chunks) as chunks:
             data = b"".join([chunk async for chunk in chunks])
         return Read(opened.media_type, data)

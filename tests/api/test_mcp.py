@@ -19,6 +19,7 @@ from msgspec.structs import replace
 
 from api.composition import Application
 from api.mcp.talks import Talks
+from application import resources
 from application.resources import Resources
 from application.tools import Tools
 from projections.files.views import FileViews
@@ -251,6 +252,62 @@ async def test_files_of_flows_that_are_tools_are_resources(
     assert isinstance(blob, BlobResourceContents)
     assert text.text == "some words"
     assert base64.b64decode(blob.blob) == b"\x89PNG\xff"
+
+
+async def test_resources_come_in_pages_and_large_ones_in_parts(
+    address: str, ada: Person, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(resources, "PAGE", 2)
+    monkeypatch.setattr(resources, "LARGEST", 4)
+    project = await project_of(ada)
+    tool = await tool_in(ada, project)
+    for name, data in (("a", "0123456789"), ("b", "œuf"), ("c", ""), ("d", "x")):
+        form = {"file": (f"{name}.txt", data.encode())}
+        await ada.post(f"/api/v1/files/upload/{tool}", files=form)
+
+    async with over_http(address, f"/project/{project}", **bearing(ada)) as session:
+        pages: list[list[Any]] = []
+        cursor: str | None = None
+        while not pages or cursor:
+            page = await session.list_resources(
+                params=PaginatedRequestParams(cursor=cursor)
+            )
+            pages.append(page.resources)
+            cursor = page.next_cursor
+        [template] = (await session.list_resource_templates()).resource_templates
+        for gone in ("x", str(uuid4())):
+            odd = PaginatedRequestParams(cursor=gone)
+            assert (await session.list_resources(params=odd)).resources == []
+        large, egg, empty, _ = [one.uri for page in pages for one in page]
+
+        async def part(uri: str) -> Any:
+            [found] = (await session.read_resource(uri)).contents
+            assert found.uri == uri
+            return getattr(found, "text", None) or base64.b64decode(
+                getattr(found, "blob", "")
+            )
+
+        assert [await part(f"{large}?start={n}&end={n + 4}") for n in (0, 4, 8)] == [
+            *("0123", "4567", "89")
+        ]
+        assert await part(f"{large}?start=7") == "789"
+        assert await part(f"{egg}?start=1&end=3") == b"\x93u"  # amid a letter
+        assert await part(empty) == b""
+        for uri, words in (
+            (large, "ask for parts"),
+            (f"{large}?start=0", "ask for parts"),
+            (f"{large}?start=10", "no such part"),
+            (f"{large}?start=3&end=2", "no such part"),
+            (f"{large}?start=-1", "no file at this address"),
+            (f"{large}?end=3", "no file at this address"),
+        ):
+            with pytest.raises(MCPError, match=words):
+                await session.read_resource(uri)
+
+    assert [len(page) for page in pages] == [2, 2]
+    assert (
+        template.uri_template == "langbuilder://flows/{flow}/files/{name}{?start,end}"
+    )
 
 
 async def test_no_stream_is_left_behind(

@@ -9,14 +9,25 @@ from uuid import UUID
 import mcp_types as types
 from mcp import MCPError
 
-from application.resources import FlowFile, Read, Resources, UnknownResourceError
+from application.resources import (
+    LARGEST,
+    FlowFile,
+    Read,
+    Resources,
+    UnknownResourceError,
+)
 from application.tools import Desk
 from domain.kernel import DomainError
 
 NOT_FOUND: Final = -32002
 """The code of MCP for a resource that there is not."""
 
-_ADDRESS: Final = re.compile(r"langbuilder://flows/([0-9a-f-]{36})/files/([^/?#]+)")
+TEMPLATE: Final = "langbuilder://flows/{flow}/files/{name}{?start,end}"
+_ADDRESS: Final = re.compile(
+    r"langbuilder://flows/([0-9a-f-]{36})/files/([^/?#]+)"
+    r"(?:\?start=(\d{1,15})(?:&end=(\d{1,15}))?)?",
+    re.ASCII,
+)
 _TEXTS: Final = ("text/", "application/json", "application/xml", "application/yaml")
 
 
@@ -30,11 +41,22 @@ async def listed(
     )
 
 
+def templates() -> types.ListResourceTemplatesResult:
+    """Return how parts of files are addressed."""
+    part = types.ResourceTemplate(
+        name="part of a file",
+        uri_template=TEMPLATE,
+        description="Bytes of a flow's file from start up to end, exclusive; "
+        f"at most {LARGEST} in one answer.",
+    )
+    return types.ListResourceTemplatesResult(resource_templates=[part])
+
+
 async def read(resources: Resources, desk: Desk, uri: str) -> types.ReadResourceResult:
     """Return what the file at *uri* holds, or raise MCP's error."""
     try:
-        flow, name = _named_by(uri)
-        found = await resources.read(desk, flow, name)
+        flow, name, start, end = _named_by(uri)
+        found = await resources.read(desk, flow, name, start=start, end=end)
     except UnknownResourceError as unknown:
         raise MCPError(NOT_FOUND, unknown.sentence) from None
     except DomainError as refused:
@@ -42,14 +64,16 @@ async def read(resources: Resources, desk: Desk, uri: str) -> types.ReadResource
     return types.ReadResourceResult(contents=[_contents(uri, found)])
 
 
-def _named_by(uri: str) -> tuple[UUID, str]:
+def _named_by(uri: str) -> tuple[UUID, str, int, int | None]:
     match = _ADDRESS.fullmatch(uri)
     if match is None:
         raise UnknownResourceError
     try:
-        return UUID(match[1]), unquote(match[2])
+        flow = UUID(match[1])
     except ValueError:
         raise UnknownResourceError from None
+    start, end = int(match[3] or 0), None if match[4] is None else int(match[4])
+    return flow, unquote(match[2]), start, end
 
 
 def _told(file: FlowFile) -> types.Resource:

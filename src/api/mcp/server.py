@@ -10,7 +10,7 @@ from mcp import MCPError
 from mcp.server.context import ServerRequestContext
 from mcp.server.lowlevel.server import Server
 
-from api.mcp.resources import listed, read
+from api.mcp.resources import listed, read, templates
 from application.ports import Cause
 from application.resources import Resources
 from application.tools import Desk, Said, Step, Tools, UnknownToolError
@@ -32,6 +32,7 @@ def mcp_server(tools: Tools, resources: Resources) -> Server[dict[str, Any]]:
         on_list_tools=answers.list_tools,
         on_call_tool=answers.call_tool,
         on_list_resources=answers.list_resources,
+        on_list_resource_templates=_templates,
         on_read_resource=answers.read_resource,
         # No argument of ours stands in a header: nothing to look up before a call.
         get_tool_input_schema=_no_schema,
@@ -81,6 +82,12 @@ class _Answers:
         self, context: Context, asked: types.ReadResourceRequestParams
     ) -> types.ReadResourceResult:
         return await read(self._resources, _desk(context), str(asked.uri))
+
+
+async def _templates(
+    _: Context, __: types.PaginatedRequestParams | None
+) -> types.ListResourceTemplatesResult:
+    return templates()
 
 
 def _no_schema(_: str) -> None:
