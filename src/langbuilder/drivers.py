@@ -20,6 +20,7 @@ from langbuilder.steps import (
     Alone,
     Apart,
     Close,
+    Deed,
     Give,
     More,
     Pause,
@@ -79,7 +80,7 @@ class Blocking:
         """Close all connections."""
         self._http.close()
 
-    def _meet(self, want: Want) -> Any:
+    def _meet(self, want: Deed) -> Any:
         match want:
             case Send(call):
                 return self._send(call)
@@ -95,8 +96,6 @@ class Blocking:
             case Alone(steps):
                 with self._alone:
                     return self.run(steps)
-            case Give():
-                raise NotImplementedError
             case _:
                 assert_never(want)
         return None
@@ -150,7 +149,7 @@ class Awaiting:
         """Close all connections."""
         await self._http.aclose()
 
-    async def _meet(self, want: Want) -> Any:
+    async def _meet(self, want: Deed) -> Any:
         match want:
             case Send(call):
                 return await self._send(call)
@@ -166,8 +165,6 @@ class Awaiting:
             case Alone(steps):
                 async with self._alone:
                     return await self.run(steps)
-            case Give():
-                raise NotImplementedError
             case _:
                 assert_never(want)
         return None

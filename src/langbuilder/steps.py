@@ -50,5 +50,7 @@ class Give(msgspec.Struct, frozen=True):
     items: Sequence[Any]
 
 
-type Want = Send | More | Close | Pause | Apart | Alone | Give
+type Deed = Send | More | Close | Pause | Apart | Alone
+"""What somebody has to do before steps go on."""
+type Want = Deed | Give
 type Steps[T] = Generator[Want, Any, T]
