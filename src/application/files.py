@@ -115,6 +115,12 @@ class Files(OwnersFiles):
         """Delete all files of *actor*'s own; those of flows stay."""
         return await self._clear(person(actor), cause=cause)
 
+    async def forget_flows(self, flows: Sequence[UUID], *, cause: Cause) -> None:
+        """Delete the files of those of *flows*, now deleted, that have any."""
+        left = await self._claims.any_of(NAME, [f"{flow}/" for flow in flows])
+        for place in left:
+            await self.forget_flow(UUID(place.removesuffix("/")), cause=cause)
+
     async def forget_flow(self, flow: UUID, *, cause: Cause) -> Position:
         """Delete the files of a flow that was deleted."""
         return (await self._clear(flow, cause=cause)).position
@@ -179,7 +185,10 @@ class Files(OwnersFiles):
         return Done(count, position)
 
     async def _remove(self, ids: Sequence[UUID], *, cause: Cause) -> Done[list[File]]:
-        loaded = [await self._load(file_id) for file_id in ids]
+        try:
+            loaded = await self._store.load_each(File, ids)
+        except StreamNotFoundError as missing:
+            raise NotFoundError("file", missing.args[0]) from missing
         gone = [file for file in loaded if not file.deleted]
         ids = [file.id for file in gone]
         blobs = await self._contents.blobs_of(ids)

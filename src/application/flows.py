@@ -92,7 +92,7 @@ class Changes(msgspec.Struct, frozen=True):
 class LeftByFlows(Protocol):
     """What lies in flows and goes with them."""
 
-    async def forget_flow(self, flow: UUID, *, cause: Cause) -> Position: ...
+    async def forget_flows(self, flows: Sequence[UUID], *, cause: Cause) -> None: ...
 
 
 class Flows:
@@ -250,8 +250,7 @@ class Flows:
         """Decide that *flows* are deleted, without storing it."""
         gone: list[Flow] = []
         attached: list[Attached] = []
-        for flow_id in flows:
-            flow = await self._store.load(Flow, flow_id)
+        for flow in await self._store.load_each(Flow, flows):
             attached.append(
                 Attached(
                     released=claims_of(flow),
@@ -269,18 +268,15 @@ class Flows:
     async def clean_up(self, flows: Sequence[UUID], *, cause: Cause) -> None:
         """Remove what deleted flows leave: canvas, threads and files."""
         await self._documents.drop(flows)
-        for flow_id in flows:
-            await self._messages.forget_flow(flow_id, cause=cause)
-            if self._files is not None:
-                await self._files.forget_flow(flow_id, cause=cause)
+        await self._messages.forget_flows(flows, cause=cause)
+        if self._files is not None:
+            await self._files.forget_flows(flows, cause=cause)
 
     async def moved(self, flows: Sequence[Owned], project: UUID) -> Changes:
         """Decide that *flows* lie in *project*, without storing it."""
-        going = [
-            await self._store.load(Flow, one.resource)
-            for one in flows
-            if one.project != project
-        ]
+        going = await self._store.load_each(
+            Flow, (one.resource for one in flows if one.project != project)
+        )
         for flow in going:
             flow.move(project)
         return Changes(

@@ -104,8 +104,8 @@ class McpAccesses:
         """Change flows and access together; say how many flows were spoken of."""
         owned = await self._permissions.require(actor, "project", project_id)
         asked = {one.id: one for one in change.settings}
-        flows = [
-            one
+        mine = [
+            one.resource
             for one in await self._permissions.among(actor, "flow", list(asked))
             if one.project == project_id
         ]
@@ -117,13 +117,15 @@ class McpAccesses:
             project = await self._store.load(Project, project_id)
             attached = wanted.decide(project)
             decided: list[Aggregate[Any]] = [project]
-            decided += [await self._expose(asked[one.resource]) for one in flows]
+            for flow in await self._store.load_each(Flow, mine):
+                _expose(flow, asked[flow.id])
+                decided.append(flow)
             saved = await self._store.save(
                 *(one for one in decided if one.recorded),
                 cause=cause,
                 attached=attached,
             )
-            return Done(len(flows), saved.position)
+            return Done(len(mine), saved.position)
 
         return await deciding_again(attempt)
 
@@ -179,16 +181,15 @@ class McpAccesses:
         fit = [_alike(given or "", known.get(key)) for given, key in pairs]
         return all(fit), True
 
-    async def _expose(self, asked: McpToolSettings) -> Flow:
-        flow = await self._store.load(Flow, asked.id)
-        wanted: dict[str, Any] = {
-            name: given
-            for name in ("mcp_enabled", "action_name", "action_description")
-            if (given := getattr(asked, name)) is not None
-        }
-        if wanted:
-            flow.expose(**wanted)
-        return flow
+
+def _expose(flow: Flow, asked: McpToolSettings) -> None:
+    wanted: dict[str, Any] = {
+        name: given
+        for name in ("mcp_enabled", "action_name", "action_description")
+        if (given := getattr(asked, name)) is not None
+    }
+    if wanted:
+        flow.expose(**wanted)
 
 
 def _alike(given: str, known: str | None) -> bool:

@@ -295,6 +295,17 @@ class Messages:
             )
         return Attached()
 
+    async def forget_flows(self, flows: Sequence[UUID], *, cause: Cause) -> None:
+        """Do what `forget_flow` does for those of *flows* whose runs left anything."""
+        places = [f"{flow}/" for flow in flows]
+        left = {
+            *await self._claims.any_of("thread", places),
+            *await self._claims.any_of("frozen", places),
+        }
+        for flow in flows:
+            if f"{flow}/" in left:
+                await self.forget_flow(flow, cause=cause)
+
     async def forget_flow(self, flow: UUID, *, cause: Cause) -> Position:
         """Delete what runs of a deleted flow left: its threads, and frozen results."""
         await self._forget_results(flow, cause=cause)

@@ -1,4 +1,6 @@
-"""Lists cost as many statements with a thousand rows as with one."""
+"""Lists cost as many statements with a thousand rows as with one, commands few more."""
+
+from typing import Any
 
 import pytest
 
@@ -9,6 +11,9 @@ from tests.queries import counted, inside
 FLOWS = 1_000
 WHO_ASKS = 2
 """Statements that find out whose token this is."""
+
+FEW = 40
+"""Statements of a command about a thousand flows, which are read fifty at a time."""
 
 HEADS = "/api/v1/flows/?get_all=true&header_flows=true"
 COMPONENTS = "/api/v1/flows/?get_all=true&components_only=true"
@@ -41,3 +46,31 @@ async def test_a_list_of_a_thousand_flows_is_asked_for_at_once(
 
     assert answer.status_code == 200, answer.text
     assert len(sent) - WHO_ASKS <= most, "\n".join(sent)
+
+
+async def test_a_thousand_flows_are_moved_and_deleted_in_few_statements(
+    application: Application, owner: Person
+) -> None:
+    opened = await owner.post("/api/v1/projects/", json={"name": "Elsewhere"})
+    project = opened.json()["id"]
+    heads = (await owner.get("/api/v1/flows/headers")).json()
+    ids = [head["id"] for head in heads]
+    async with inside(application, token=owner.token) as client:
+        for method, path, body in (
+            ("PATCH", f"/api/v1/projects/{project}", {"flows": ids}),
+            ("PATCH", f"/api/v1/mcp/project/{project}", exposing(ids[:FLOWS])),
+            ("PATCH", f"/api/v1/projects/{project}", {"flows": ids[:-300]}),
+            ("DELETE", "/api/v1/flows/", ids[-300:]),
+            ("DELETE", f"/api/v1/projects/{project}", None),
+        ):
+            with counted() as sent:
+                answer = await client.request(method, path, json=body)
+
+            assert answer.is_success, (path, answer.text)
+            assert len(sent) - WHO_ASKS <= FEW, (path, len(sent), sent[:60])
+
+    assert (await owner.get("/api/v1/flows/headers")).json() == []
+
+
+def exposing(ids: list[str]) -> dict[str, Any]:
+    return {"settings": [{"id": one, "mcp_enabled": True} for one in ids]}

@@ -1,6 +1,6 @@
 """What the application needs from the world, said in its own words."""
 
-from collections.abc import AsyncIterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Collection, Iterable, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager
 from datetime import datetime
 from typing import Any, Literal, Protocol
@@ -167,6 +167,12 @@ class EventStore(Protocol):
         """Replay a stream as of a version, a moment: or `StreamNotFoundError`."""
         ...
 
+    async def load_each[A: Aggregate[Any]](
+        self, kind: type[A], ids: Iterable[UUID]
+    ) -> list[A]:
+        """Replay several streams, each once: or `StreamNotFoundError` for any."""
+        ...
+
     async def save(
         self,
         *aggregates: Aggregate[Any],
@@ -236,6 +242,10 @@ class Claims(Protocol):
 
     async def taken(self, kind: str, prefix: str) -> list[Claim]:
         """Return claims of *kind* by key, that begin with *prefix* (at most 10,000)."""
+        ...
+
+    async def any_of(self, kind: str, prefixes: Collection[str]) -> list[str]:
+        """Return those of *prefixes* with which a claim of *kind* begins."""
         ...
 
 

@@ -1,6 +1,6 @@
 """The event store as it was before anything was archived: for reading alone."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from datetime import datetime
 from typing import TYPE_CHECKING, Any, override
 from uuid import UUID
@@ -96,6 +96,12 @@ class ArchivedEventStore(EventStore):
         if aggregate.version == 0:
             raise StreamNotFoundError(aggregate_id)
         return aggregate
+
+    @override
+    async def load_each[A: Aggregate[Any]](
+        self, kind: type[A], ids: Iterable[UUID]
+    ) -> list[A]:
+        return [await self.load(kind, one) for one in dict.fromkeys(ids)]
 
     @override
     async def read_stream(

@@ -1,6 +1,6 @@
 """Who bears a name, read from PostgreSQL."""
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from typing import override
 from uuid import UUID
 
@@ -50,6 +50,17 @@ class PostgresClaims(Claims):
                 [kind, prefix, prefix + LAST, LIMIT],
             )
             return [Claim(*row) for row in await found.fetchall()]
+
+    @override
+    async def any_of(self, kind: str, prefixes: Collection[str]) -> list[str]:
+        async with self._pool.connection() as connection:
+            found = await connection.execute(
+                "SELECT prefix FROM unnest(%s::text[]) AS asked(prefix) WHERE EXISTS ("
+                "SELECT FROM es.claims WHERE kind = %s AND key >= prefix COLLATE "
+                '"C" AND key < (prefix || %s) COLLATE "C")',
+                [[one for one in prefixes if not _cannot_be_stored(one)], kind, LAST],
+            )
+            return [prefix for (prefix,) in await found.fetchall()]
 
 
 def _cannot_be_stored(key: str) -> bool:

@@ -1,6 +1,6 @@
 """The event store that forgets when the process ends, with the rules of the real."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from datetime import UTC, datetime
 from itertools import islice, takewhile
 from typing import Any, override
@@ -73,6 +73,10 @@ class MemoryClaims(Claims):
         keys = (key for of, key in self.rows if of == kind and key.startswith(prefix))
         first = sorted(keys)[:TAKEN_LIMIT]
         return [Claim(kind, key, self.rows[kind, key]) for key in first]
+
+    @override
+    async def any_of(self, kind: str, prefixes: Collection[str]) -> list[str]:
+        return [prefix for prefix in prefixes if await self.taken(kind, prefix)]
 
 
 class MemoryOwnership(Ownership):
@@ -178,6 +182,12 @@ class MemoryEventStore(EventStore):
         if not await self._mapper.replay(aggregate, rows_of):
             raise StreamNotFoundError(aggregate_id)
         return aggregate
+
+    @override
+    async def load_each[A: Aggregate[Any]](
+        self, kind: type[A], ids: Iterable[UUID]
+    ) -> list[A]:
+        return [await self.load(kind, one) for one in dict.fromkeys(ids)]
 
     @override
     async def save(

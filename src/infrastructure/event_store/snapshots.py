@@ -2,9 +2,11 @@
 
 import asyncio
 import logging
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Mapping
 from contextlib import suppress
 from functools import partial
+from itertools import groupby
+from operator import itemgetter
 from typing import Any
 from uuid import UUID
 
@@ -97,6 +99,36 @@ class Snapshots:
             await self._restore(aggregate, shape, rows[0])
             return rows[1:]
         return rows
+
+    async def resume_each(
+        self, kind: Kind, aggregates: Mapping[UUID, Aggregate[Any]], *, limit: int
+    ) -> dict[UUID, list[TupleRow] | None]:
+        """
+        Do what `resume` does for *aggregates* by their ids, asking once.
+
+        None stands for the events of one whose snapshot says nothing of use.
+        """
+        shape = self.shape(kind)
+        found = await self._ask(
+            STATEMENTS[kind.log]["resume_each"],
+            streams=list(aggregates),
+            topic="" if shape is None else shape.topic,
+            schema=0 if shape is None else shape.schema,
+            limit=limit,
+        )
+        each: dict[UUID, list[TupleRow] | None] = {}
+        for stream, rows in groupby(found, itemgetter(0)):
+            first, *rest = [row[1:] for row in rows]
+            if shape is None or first[0] is not None:
+                each[stream] = [first, *rest]
+                continue
+            try:
+                await self._restore(aggregates[stream], shape, first)
+                each[stream] = rest
+            except BrokenSnapshotError as broken:
+                logger.warning("The snapshot of %s is of no use: %s", stream, broken)
+                each[stream] = None
+        return each
 
     def want(self, kind: Kind, stream: UUID) -> None:
         """Take a snapshot of *stream* soon."""

@@ -19,6 +19,28 @@ UNION ALL (
 )
 ORDER BY originator_version
 
+-- name: resume_each
+-- The same of several streams, up to their heads, one stream after the other.
+SELECT wanted.stream, found.* FROM unnest(%(streams)s::uuid[]) AS wanted(stream)
+CROSS JOIN LATERAL (
+    WITH snapshot AS (
+        SELECT state, subject, originator_version FROM es.snapshots
+        WHERE originator_id = wanted.stream
+            AND topic = %(topic)s AND schema_version = %(schema)s AND subject IS NOT NULL
+        ORDER BY originator_version DESC LIMIT 1
+    )
+    SELECT NULL AS topic, %(schema)s::smallint AS schema_version, state, uuid_send(subject) AS subject,
+        originator_version
+    FROM snapshot
+    UNION ALL (
+        SELECT topic, schema_version, state, uuid_send(subject), originator_version FROM es.$log_events
+        WHERE originator_id = wanted.stream
+            AND originator_version > coalesce((SELECT originator_version FROM snapshot), 0)
+        ORDER BY originator_version LIMIT %(limit)s
+    )
+) AS found
+ORDER BY wanted.stream, found.originator_version
+
 -- name: keep
 -- Keeps one in place of all before it; none of somebody whose key has been destroyed, which
 -- a process that still remembers the key may not know.

@@ -3,9 +3,10 @@
 import asyncio
 import logging
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from datetime import datetime
 from functools import partial
+from itertools import batched
 from typing import Any, override
 from uuid import UUID
 
@@ -52,9 +53,11 @@ from infrastructure.subject_keys import SubjectKeys
 logger = logging.getLogger(__name__)
 
 PAGE = 2000
+"""How many events of a stream are read at once when it is replayed."""
+AT_ONCE = 50
+"""How many streams are read together."""
 SLICE = 100
 """How many events are decoded at a stretch, before others have their turn."""
-"""How many events of a stream are read at once when it is replayed."""
 ALL = 2**63 - 1
 """A version beyond every stream's end."""
 ANSWERS_KEPT_DAYS = 7
@@ -136,6 +139,21 @@ class PostgresEventStore(EventStore):
         if replayed >= THRESHOLD and upto == ALL:
             self._snapshots.want(kind, aggregate_id)
         return aggregate
+
+    @override
+    async def load_each[A: Aggregate[Any]](
+        self, kind: type[A], ids: Iterable[UUID]
+    ) -> list[A]:
+        found: list[A] = []
+        for some in batched(dict.fromkeys(ids), AT_ONCE):
+            these = {stream: kind(stream) for stream in some}
+            rows = await self._snapshots.resume_each(kind, these, limit=PAGE)
+            for stream, aggregate in these.items():
+                await self._replay(aggregate, upto=ALL, rows=rows.get(stream, []))
+                if aggregate.version == 0:
+                    raise StreamNotFoundError(stream)
+            found += these.values()
+        return found
 
     async def _loaded[A: Aggregate[Any]](
         self, kind: type[A], stream: UUID, upto: int
