@@ -30,7 +30,6 @@ from application.ports import (
     EventStore,
     Owned,
     Ownership,
-    Position,
     Saved,
     StreamNotFoundError,
 )
