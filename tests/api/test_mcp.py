@@ -254,45 +254,63 @@ async def test_files_of_flows_that_are_tools_are_resources(
     assert base64.b64decode(blob.blob) == b"\x89PNG\xff"
 
 
-async def test_resources_come_in_pages_and_large_ones_in_parts(
+async def filed(person: Person, **files: str) -> str:
+    """Make a project whose tool has *files*; return its id."""
+    project = await project_of(person)
+    tool = await tool_in(person, project)
+    for name, data in files.items():
+        form = {"file": (f"{name}.txt", data.encode())}
+        await person.post(f"/api/v1/files/upload/{tool}", files=form)
+    return project
+
+
+async def test_resources_come_in_pages(
     address: str, ada: Person, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(resources, "PAGE", 2)
-    monkeypatch.setattr(resources, "LARGEST", 4)
-    project = await project_of(ada)
-    tool = await tool_in(ada, project)
-    for name, data in (("a", "0123456789"), ("b", "œuf"), ("c", ""), ("d", "x")):
-        form = {"file": (f"{name}.txt", data.encode())}
-        await ada.post(f"/api/v1/files/upload/{tool}", files=form)
+    project = await filed(ada, a="x", b="y", c="z", d="")
+    pages: list[list[str]] = []
+    cursor: str | None = None
 
     async with over_http(address, f"/project/{project}", **bearing(ada)) as session:
-        pages: list[list[Any]] = []
-        cursor: str | None = None
         while not pages or cursor:
-            page = await session.list_resources(
-                params=PaginatedRequestParams(cursor=cursor)
-            )
-            pages.append(page.resources)
+            asked = PaginatedRequestParams(cursor=cursor)
+            page = await session.list_resources(params=asked)
+            pages.append([one.name for one in page.resources])
             cursor = page.next_cursor
-        [template] = (await session.list_resource_templates()).resource_templates
         for gone in ("x", str(uuid4())):
-            odd = PaginatedRequestParams(cursor=gone)
-            assert (await session.list_resources(params=odd)).resources == []
-        large, egg, empty, _ = [one.uri for page in pages for one in page]
+            asked = PaginatedRequestParams(cursor=gone)
+            assert (await session.list_resources(params=asked)).resources == []
+
+    assert [len(page) for page in pages] == [2, 2]
+    names = [name.rpartition("_")[2] for page in pages for name in page]
+    assert names == ["a.txt", "b.txt", "c.txt", "d.txt"]
+
+
+async def test_large_resources_are_read_in_parts(
+    address: str, ada: Person, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(resources, "LARGEST", 4)
+    project = await filed(ada, a="0123456789", b="œuf", c="")
+
+    async with over_http(address, f"/project/{project}", **bearing(ada)) as session:
+        [template] = (await session.list_resource_templates()).resource_templates
+        found = (await session.list_resources()).resources
+        large, egg, empty = [str(one.uri) for one in found]
 
         async def part(uri: str) -> Any:
             [found] = (await session.read_resource(uri)).contents
             assert found.uri == uri
-            return getattr(found, "text", None) or base64.b64decode(
-                getattr(found, "blob", "")
+            text: str | None = getattr(found, "text", None)
+            return (
+                base64.b64decode(getattr(found, "blob", "")) if text is None else text
             )
 
-        assert [await part(f"{large}?start={n}&end={n + 4}") for n in (0, 4, 8)] == [
-            *("0123", "4567", "89")
-        ]
+        read = [await part(f"{large}?start={n}&end={n + 4}") for n in (0, 4, 8)]
+        assert read == ["0123", "4567", "89"]
         assert await part(f"{large}?start=7") == "789"
         assert await part(f"{egg}?start=1&end=3") == b"\x93u"  # amid a letter
-        assert await part(empty) == b""
+        assert await part(empty) == ""
         for uri, words in (
             (large, "ask for parts"),
             (f"{large}?start=0", "ask for parts"),
@@ -304,7 +322,6 @@ async def test_resources_come_in_pages_and_large_ones_in_parts(
             with pytest.raises(MCPError, match=words):
                 await session.read_resource(uri)
 
-    assert [len(page) for page in pages] == [2, 2]
     assert (
         template.uri_template == "langbuilder://flows/{flow}/files/{name}{?start,end}"
     )
