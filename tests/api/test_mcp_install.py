@@ -101,6 +101,9 @@ async def test_a_file_that_cannot_be_read_is_left_as_it_is(
         url = f"/api/v1/mcp/project/{await project_of(ada)}/install"
         before = (await here.get("/api/v1/api_key/")).json()
         refused = await here.post(url, json={"client": "cursor"})
+        # A refusal waits for no view, which may yet show the key that was taken back.
+        head = await application.world.store.head()
+        assert await application.daemon.reached(head, within=30)
         after = (await here.get("/api/v1/api_key/")).json()
 
     assert refused.status_code == 400

@@ -1,27 +1,31 @@
-"""Conversations in MCP: streams that stay open, and requests that stand alone."""
+"""
+Conversations in MCP: streams that stay open, and requests that stand alone.
+
+The library is imported when somebody speaks MCP: it would take a fifth of every start.
+"""
 
 import asyncio
 import logging
 from collections import Counter
 from collections.abc import AsyncGenerator
 from contextlib import asynccontextmanager
-from typing import Any, Final, cast, override
+from importlib import import_module
+from typing import TYPE_CHECKING, Any, Final, cast, override
 
 import msgspec
 from litestar import Response
 from litestar.response.base import ASGIResponse
-from mcp.server.auth.middleware.bearer_auth import AuthenticatedUser
-from mcp.server.auth.provider import AccessToken
-from mcp.server.lowlevel.server import Server
-from mcp.server.sse import SseServerTransport
-from mcp.server.streamable_http_manager import StreamableHTTPSessionManager
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from api.mcp.server import DESK, mcp_server
 from api.problems import RETRY_SOON, SERVER_ERROR, Refusal
 from application.permissions import person
 from application.resources import Resources
 from application.tools import Desk, Tools
+
+if TYPE_CHECKING:
+    from mcp.server.sse import SseServerTransport
+
+    from api.mcp.library import Library
 
 log = logging.getLogger(__name__)
 
@@ -55,11 +59,11 @@ class Talks:
     """
 
     def __init__(self, tools: Tools, resources: Resources, *, largest: int) -> None:
-        self._server: Server[dict[str, Any]] = mcp_server(tools, resources)
+        self._tools = tools
+        self._resources = resources
         self._largest = largest
-        self._streamable = StreamableHTTPSessionManager(
-            self._server, stateless=True, max_request_body_size=largest
-        )
+        self._loading: asyncio.Task[Library] | None = None
+        self._holding: asyncio.Task[None] | None = None
         self._transports: dict[str, SseServerTransport] = {}
         self._listening: Counter[str] = Counter()
         self._open: dict[object, str] = {}
@@ -74,25 +78,40 @@ class Talks:
     @asynccontextmanager
     async def held(self) -> AsyncGenerator["Talks"]:
         """Hold conversations until the end of the block."""
-        started: asyncio.Future[None] = asyncio.get_running_loop().create_future()
-        # A task of its own: its group must be left in the task that entered it.
-        holding = asyncio.create_task(self._hold(started))
-        await asyncio.wait({started, holding}, return_when=asyncio.FIRST_COMPLETED)
         try:
             yield self
         finally:
             self.leave()
             self._stop.set()
-            await holding
+            if self._holding is not None:
+                await self._holding
 
     def leave(self) -> None:
         """End the streams that are open, and open none; requests are still answered."""
         self._leaving.set()
 
-    async def _hold(self, started: asyncio.Future[None]) -> None:
-        async with self._streamable.run():
-            started.set_result(None)
-            await self._stop.wait()
+    async def _loaded(self) -> "Library":
+        """Return the library; the first who needs it has it imported."""
+        if self._loading is None:
+            self._loading = asyncio.create_task(self._load())
+        return await asyncio.shield(self._loading)
+
+    async def _load(self) -> "Library":
+        # In a thread: who speaks of something else need not wait.
+        found = await asyncio.to_thread(import_module, "api.mcp.library")
+        library: Library = found.Library(
+            self._tools, self._resources, largest=self._largest
+        )
+        await self._held_by_a_task(library)
+        return library
+
+    async def _held_by_a_task(self, library: "Library") -> None:
+        # Of its own: its group must be left in the task that entered it.
+        started: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        self._holding = asyncio.create_task(library.hold(started, self._stop))
+        await asyncio.wait(
+            {started, self._holding}, return_when=asyncio.FIRST_COMPLETED
+        )
 
     def listen(self, desk: Desk, endpoint: str) -> Handed:
         """Open a stream, whose client is told to post to *endpoint*."""
@@ -105,22 +124,13 @@ class Talks:
             raise Refusal(429, said, RETRY_SOON)
 
         async def app(scope: Scope, receive: Receive, send: Send) -> None:
-            transport = self._transports.get(endpoint)
-            if transport is None:
-                transport = self._transports[endpoint] = SseServerTransport(
-                    endpoint, max_request_body_size=self._largest
-                )
-            self._listening[endpoint] += 1
             stream = object()
             self._open[stream] = owner
             try:
-                async with transport.connect_sse(
-                    _known(scope, desk), self._until_leaving(receive), send
-                ) as (heard, said):
-                    options = self._server.create_initialization_options()
-                    await self._server.run(heard, said, options)
+                hearing = self._until_leaving(receive)
+                await self._listen(desk, endpoint, scope, hearing, send)
             finally:
-                self._forget(stream, endpoint)
+                del self._open[stream]
             if self._leaving.is_set():
                 await send({"type": "http.response.body", "body": b""})
 
@@ -145,22 +155,30 @@ class Talks:
 
         return receive_or_leave
 
-    def _forget(self, stream: object, endpoint: str) -> None:
-        del self._open[stream]
-        self._listening[endpoint] -= 1
-        if not self._listening[endpoint]:
-            del self._listening[endpoint], self._transports[endpoint]
+    async def _listen(
+        self, desk: Desk, endpoint: str, scope: Scope, receive: Receive, send: Send
+    ) -> None:
+        library = await self._loaded()
+        transport = self._transports.get(endpoint)
+        if transport is None:
+            transport = self._transports[endpoint] = library.transport(endpoint)
+        self._listening[endpoint] += 1
+        try:
+            await library.talk(transport, desk, scope, receive, send)
+        finally:
+            self._listening[endpoint] -= 1
+            if not self._listening[endpoint]:
+                del self._listening[endpoint], self._transports[endpoint]
 
     def tell(self, desk: Desk, endpoint: str) -> Handed:
         """Take a message for a stream that was opened at *endpoint*."""
-        transport = self._transports.get(endpoint)
-        if transport is None:
-            # Where none is open here, an id can only be wrong or missing.
-            transport = SseServerTransport(endpoint)
-        handle = transport.handle_post_message
 
         async def app(scope: Scope, receive: Receive, send: Send) -> None:
-            await handle(_known(scope, desk), receive, _in_our_words(send))
+            library = await self._loaded()
+            # Where none is open here, an id can only be wrong or missing.
+            transport = self._transports.get(endpoint) or library.transport(endpoint)
+            known = library.known(scope, desk)
+            await transport.handle_post_message(known, receive, _in_our_words(send))
 
         return Handed(app)
 
@@ -170,16 +188,10 @@ class Talks:
         async def app(scope: Scope, receive: Receive, send: Send) -> None:
             if self._stop.is_set():
                 raise Refusal(503, "The server is being stopped", RETRY_SOON)
-            await self._streamable.handle_request(_known(scope, desk), receive, send)
+            library = await self._loaded()
+            await library.answer(desk, scope, receive, send)
 
         return Handed(app)
-
-
-def _known(scope: Scope, desk: Desk) -> Scope:
-    """Return *scope* with who asks, as the library and our handlers look for it."""
-    who = str(person(desk.actor))
-    token = AccessToken(token="", client_id=who, scopes=[], subject=who)
-    return {**scope, "user": AuthenticatedUser(token), DESK: desk}
 
 
 def _in_our_words(send: Send) -> Send:
