@@ -11,6 +11,7 @@ from api.composition import Application, World
 from api.front_end import FrontEnd
 from api.given import Given
 from api.lists import part_of
+from api.openai.naming import FlowModels
 from api.requests import (
     Answers,
     actor_of,
@@ -21,6 +22,7 @@ from api.v1.examples import Examples
 from api.v1.flow_lists import whole_flows
 from api.v1.system import ServerFacts
 from api.voice.exchange import Exchange
+from application.pictures import Pictures
 from application.ports import Freshness
 from application.replies import Replies
 from application.visits import Visits
@@ -114,6 +116,11 @@ def _doors(application: Application) -> dict[str, object]:
     )
     return {
         "replies": replies,
+        "flow_models": FlowModels(
+            application.flows_to_run,
+            FlowViews(world.database.engine),
+            Pictures(world.uploads, world.files),
+        ),
         "exchange": exchange,
         "visits": Visits(runs, application.flows_to_run, world.store, world.standings),
         "webhooks": Webhooks(

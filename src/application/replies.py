@@ -101,7 +101,7 @@ class Replies:
         """
         asked = Asked(
             input_value=text,
-            input_type="chat" if _chats(flow.document) else "any",
+            input_type="chat" if chats(flow.document) else "any",
             session=session,
             told=tuple(told),
             alone=alone,
@@ -324,7 +324,7 @@ def _content(event: Event) -> ContentRef | None:
             return None
 
 
-def _chats(document: Json) -> bool:
+def chats(document: Json) -> bool:
     """Tell whether a flow has a chat for its way in."""
     nodes = document.get("nodes") if isinstance(document, dict) else None
     return any(

@@ -9,19 +9,22 @@ from litestar.params import RequestBody
 
 from api.given import Given
 from api.openai.answers import COMPLETED
-from api.openai.naming import flow_named, moment_of
+from api.openai.naming import FlowModels, moment_of
 from api.openai.problems import HANDLERS_HERE, NOT_AGAIN, Unsupported, error_of, refused
-from api.openai.shapes import SESSION, CompletionRequest, StreamOptions, told_in
+from api.openai.shapes import (
+    SESSION,
+    CompletionRequest,
+    StreamOptions,
+    told_in,
+)
 from api.openai.speaking import spoken, sse, streamed, to_its_only_reader
 from api.problems import Refusal
 from api.requests import Answers
 from api.security import RUN
 from api.v1.run_shapes import no_variables_in_headers
-from application.execution.flows import FlowsToRun
 from application.ports import Actor, Cause
 from application.replies import Replies, Reply, Usage
 from application.runs import Runs
-from projections.flows.views import FlowViews
 
 
 class CompletionController(Controller):
@@ -40,8 +43,7 @@ class CompletionController(Controller):
         data: RequestBody[CompletionRequest],
         actor: Given[Actor],
         cause: Given[Cause],
-        flows_to_run: Given[FlowsToRun],
-        flow_views: Given[FlowViews],
+        flow_models: Given[FlowModels],
         replies: Given[Replies],
         runs: Given[Runs],
         answers: Given[Answers],
@@ -49,7 +51,8 @@ class CompletionController(Controller):
         """Let a flow answer the last message of the user."""
         _check(data)
         told = told_in(data.messages)
-        flow = await flow_named(actor, data.model, flows_to_run, flow_views)
+        flow = await flow_models.named(actor, data.model)
+        files = await flow_models.pictures(told, flow, cause)
         session = (data.metadata or {}).get(SESSION)
         requested = await replies.ask(
             flow,
@@ -59,6 +62,7 @@ class CompletionController(Controller):
             session=session,
             told=told.before,
             alone=session is None or bool(told.before),
+            files=files,
             stream=bool(data.stream),
         )
         model = data.model or f"lb:{flow.id}"

@@ -70,25 +70,32 @@ def ended(run: UUID, echo: Echo, reply: Reply) -> dict[str, Any]:
 
 
 def items_of(run: UUID, asked: Asked) -> list[dict[str, Any]]:
-    """Return the messages that a response was asked, in order."""
+    """Return the messages that a response was asked, in order; images by their file."""
     echo = asked.echo
-    turns = [(one.sender, one.text) for one in asked.told]
-    if echo.get("instructions"):
-        del turns[0]
-    turns.insert(echo.get("place", len(turns)), ("User", asked.input_value))
-    return [_asked_item(run, place, *turn) for place, turn in enumerate(turns)]
+    told = asked.told[1:] if echo.get("instructions") else asked.told
+    said = [_content_of(one.sender, one.text) for one in told]
+    images = [
+        {"type": "input_image", "detail": "auto", "file_id": path, "image_url": None}
+        for path in asked.files
+    ]
+    role, content = _content_of("User", asked.input_value)
+    said.insert(echo.get("place", len(said)), (role, [*content, *images]))
+    return [
+        {
+            "id": f"msg_{uuid5(run, f'input {place}').hex}",
+            "type": "message",
+            "status": "completed",
+            "role": role,
+            "content": content,
+        }
+        for place, (role, content) in enumerate(said)
+    ]
 
 
-def _asked_item(run: UUID, place: int, sender: str, text: str) -> dict[str, Any]:
+def _content_of(sender: str, text: str) -> tuple[str, list[dict[str, Any]]]:
     role = {"User": "user", "Machine": "assistant"}.get(sender, "system")
     part = {"type": "input_text", "text": text}
-    return {
-        "id": f"msg_{uuid5(run, f'input {place}').hex}",
-        "type": "message",
-        "status": "completed",
-        "role": role,
-        "content": [_part(text) if role == "assistant" else part],
-    }
+    return role, [_part(text) if role == "assistant" else part]
 
 
 def _item(run: UUID, text: str, *, status: str = "completed") -> dict[str, Any]:

@@ -4,13 +4,14 @@ from collections.abc import AsyncGenerator
 from typing import Any, ClassVar
 from uuid import uuid4
 
+import msgspec
 from litestar import Controller, Response, post
 from litestar.params import RequestBody
 
 from api.given import Given
 from api.openai.answers import RESPONDED
 from api.openai.kept_responses import kept_run
-from api.openai.naming import flow_named
+from api.openai.naming import FlowModels
 from api.openai.problems import HANDLERS_HERE, NOT_AGAIN, Unsupported, refused
 from api.openai.response_shapes import (
     Echo,
@@ -25,11 +26,10 @@ from api.problems import Refusal
 from api.requests import Answers
 from api.security import RUN
 from api.v1.run_shapes import no_variables_in_headers
-from application.execution.flows import FlowsToRun, FlowToRun
+from application.execution.flows import FlowToRun
 from application.ports import Actor, Cause
 from application.replies import Replies, Reply
 from application.runs import Requested, Runs
-from projections.flows.views import FlowViews
 
 
 class ResponseController(Controller):
@@ -52,10 +52,8 @@ class ResponseController(Controller):
         self,
         *,
         data: RequestBody[ResponseRequest],
-        actor: Given[Actor],
         cause: Given[Cause],
-        flows_to_run: Given[FlowsToRun],
-        flow_views: Given[FlowViews],
+        flow_models: Given[FlowModels],
         replies: Given[Replies],
         runs: Given[Runs],
         answers: Given[Answers],
@@ -63,8 +61,9 @@ class ResponseController(Controller):
         """Let a flow answer; go on from an earlier response where one is named."""
         try:
             told = _told(data)
-            flow = await flow_named(actor, data.model, flows_to_run, flow_views)
-            session = await _session(data, actor, flow, runs)
+            flow = await flow_models.named(cause.actor, data.model)
+            session = await _session(data, cause.actor, flow, runs)
+            files = await flow_models.pictures(told, flow, cause)
         except Refusal as refusal:
             return self._refused(refusal)
         echo = _echo(data, told)
@@ -76,6 +75,7 @@ class ResponseController(Controller):
             session=session,
             told=told.before,
             alone=_begins(data),
+            files=files,
             stream=bool(data.stream),
             echo=echo,
         )
@@ -136,11 +136,11 @@ def _told(asked: ResponseRequest) -> Told:
         told = Told(asked.input, ())
     else:
         told = told_by(asked.input)
-    if not told.text.strip():
+    if not (told.text.strip() or told.pictures):
         raise Unsupported("input", "input cannot be empty", code="empty_input")
     if asked.instructions:
         system = turn_of("system", None, asked.instructions)
-        told = Told(told.text, (system, *told.before), told.place)
+        told = msgspec.structs.replace(told, before=(system, *told.before))
     return told
 
 

@@ -5,8 +5,10 @@ from typing import Annotated, Any, Final, Literal
 import msgspec
 from msgspec import Meta
 
+from api.openai.images import MOST, ImageUrl, picture_of, too_many
 from api.openai.problems import Unsupported
 from application.names import Name
+from application.pictures import Picture
 from domain.run.asked import Turn
 
 type Model = Annotated[str, Meta(min_length=1, max_length=256)]
@@ -15,13 +17,16 @@ SESSION: Final = "session_id"
 """The key of ``metadata`` that names the session of a flow."""
 TEXTS: Final = frozenset({"text", "input_text", "output_text"})
 IMAGES: Final = frozenset({"image_url", "input_image"})
+AN_IMAGE: Final = "(an image)"
+"""What is told of an image of an earlier message."""
 
 
 class Part(msgspec.Struct, frozen=True, kw_only=True):
-    """A piece of what somebody said; only texts reach a flow."""
+    """A piece of what somebody said: a text, or an image of a user's."""
 
     type: str
     text: str | None = None
+    image_url: str | ImageUrl | None = None
 
 
 Content = str | Annotated[list[Part], Meta(max_length=1_000)] | None
@@ -95,12 +100,14 @@ class Told(msgspec.Struct, frozen=True):
     """
     The text a flow shall answer, and what was said before it.
 
-    ``place`` is where the text stood among the messages of the request.
+    ``place`` is where the text stood among the messages of the request, and
+    ``pictures`` came with it.
     """
 
     text: str
     before: tuple[Turn, ...]
     place: int = 0
+    pictures: tuple[Picture, ...] = ()
 
 
 def told_in(messages: list[ChatMessage]) -> Told:
@@ -111,25 +118,21 @@ def told_in(messages: list[ChatMessage]) -> Told:
                 f"messages[{place}]",
                 "A flow calls its tools itself: send no tool calls",
             )
-    turns = [
-        turn_of(one.role, one.name, text_of(one.content, f"messages[{place}].content"))
-        for place, one in enumerate(messages)
-    ]
-    return _told(turns, "messages")
+    said = [_Said(one.role, one.name, one.content) for one in messages]
+    return _told(said, "messages")
 
 
 def told_by(items: list[InputItem]) -> Told:
     """Return what the *items* of a response's input come to."""
-    turns = []
+    said = []
     for place, item in enumerate(items):
         if item.type != "message" or item.role is None:
             raise Unsupported(
                 f"input[{place}]",
                 f"A flow takes messages, and nothing like {item.type}",
             )
-        said = text_of(item.content, f"input[{place}].content")
-        turns.append(turn_of(item.role, None, said))
-    return _told(turns, "input")
+        said.append(_Said(item.role, None, item.content))
+    return _told(said, "input")
 
 
 def turn_of(role: str, name: str | None, text: str) -> Turn:
@@ -143,27 +146,49 @@ def turn_of(role: str, name: str | None, text: str) -> Turn:
             return Turn(sender="System", sender_name=name or "System", text=text)
 
 
-def text_of(content: Content, where: str) -> str:
-    """Return the text of *content*; refuse pictures, sounds and files."""
-    if content is None or isinstance(content, str):
-        return content or ""
-    for part in content:
-        if part.type not in TEXTS:
-            what = "an image" if part.type in IMAGES else f"a part like {part.type}"
-            raise Unsupported(
-                where,
-                f"This route takes texts, and not {what}: upload files for a flow "
-                "with /api/v2/files",
-                code="unsupported_content",
-            )
-    return "\n".join(part.text or "" for part in content)
+class _Said(msgspec.Struct, frozen=True):
+    role: str
+    name: str | None
+    content: Content
 
 
-def _told(turns: list[Turn], param: str) -> Told:
-    users = [place for place, one in enumerate(turns) if one.sender == "User"]
+def _told(said: list[_Said], param: str) -> Told:
+    users = [place for place, one in enumerate(said) if one.role == "user"]
     if not users:
         raise Unsupported(
             param, "There is no message of the user to answer", code="no_user_message"
         )
     last = users[-1]
-    return Told(turns[last].text, (*turns[:last], *turns[last + 1 :]), last)
+    turns = [
+        turn_of(one.role, one.name, _text(one.content, f"{param}[{place}].content"))
+        for place, one in enumerate(said)
+        if place != last
+    ]
+    where = f"{param}[{last}].content"
+    text = _text(said[last].content, where, image="")
+    return Told(text, tuple(turns), last, _pictures(said[last].content, where))
+
+
+def _text(content: Content, where: str, *, image: str = AN_IMAGE) -> str:
+    """Return the text of *content*, and *image* for each image; refuse all else."""
+    if content is None or isinstance(content, str):
+        return content or ""
+    texts = []
+    for part in content:
+        if part.type not in TEXTS | IMAGES:
+            raise Unsupported(
+                where,
+                f"This route takes texts and images, and not a part like {part.type}: "
+                "upload files for a flow with /api/v2/files",
+                code="unsupported_content",
+            )
+        texts.append((part.text or "") if part.type in TEXTS else image)
+    return "\n".join(text for text in texts if text)
+
+
+def _pictures(content: Content, where: str) -> tuple[Picture, ...]:
+    parts = content if isinstance(content, list) else []
+    images = [part.image_url for part in parts if part.type in IMAGES]
+    if len(images) > MOST:
+        raise too_many(where)
+    return tuple(picture_of(one, where) for one in images)

@@ -5,12 +5,10 @@ from typing import Any, Final
 
 from application.ports.components import ComponentFailedError, Invocation
 from domain.file.names import ending_of, media_type_of
+from domain.file.pictures import ENDINGS, LARGEST
 from domain.run.values import Message, Value
 
-LARGEST_IMAGE: Final = 20 * 1024 * 1024
 LARGEST_TEXT: Final = 16 * 1024 * 1024
-SHOWN: Final = frozenset({"image/png", "image/jpeg", "image/gif", "image/webp"})
-"""What models look at; pictures that are drawn of words (SVG) are not among it."""
 TEXTS: Final = frozenset(
     {
         *("txt", "md", "mdx", "csv", "json", "yaml", "yml", "xml", "html", "htm"),
@@ -80,8 +78,8 @@ async def shown(call: Invocation, text: str, files: list[str]) -> Shown:
         blocks.append({"type": "text", "text": text})
     for path in files:
         kind = media_type_of(path)
-        if kind in SHOWN:
-            data = await call.read_file(path, most=LARGEST_IMAGE)
+        if kind in ENDINGS:
+            data = await call.read_file(path, most=LARGEST)
             url = f"data:{kind};base64,{b64encode(data).decode()}"
             blocks.append({"type": "image_url", "image_url": {"url": url}})
         else:
