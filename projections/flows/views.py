@@ -118,16 +118,17 @@ class FlowViews(Views):
         components_only: bool | None = None,
         project: UUID | None = None,
         exposed: bool = False,
+        bare: bool = False,
         limit: int | None = None,
         offset: int = 0,
     ) -> Found[FlowHeader]:
         """
         Return an owner's flows, oldest first, those that are tools if *exposed*.
 
-        Only components have their documents.
+        Only components have their documents; *bare*, not even those.
         """
         which = _mine(owner, components_only=components_only, project=project)
-        query = select(*_HEADER, _COMPONENT).where(which)
+        query = select(*_HEADER, null() if bare else _COMPONENT).where(which)
         if exposed:
             query = query.where(FLOWS.c.mcp_enabled)
         ordered = query.order_by(*_OLDEST_FIRST)
@@ -164,7 +165,7 @@ class FlowViews(Views):
 
     async def heads(self, ids: Collection[UUID]) -> list[FlowHeader]:
         """Return those of *ids* that there are, without documents, in that order."""
-        query = select(*_HEADER, _COMPONENT).where(among(FLOWS.c.id, ids))
+        query = select(*_HEADER, null()).where(among(FLOWS.c.id, ids))
         found = {row.id: _header(row) for row in await self._all(query)}
         return [found[flow] for flow in dict.fromkeys(ids) if flow in found]
 

@@ -61,6 +61,7 @@ class McpSettingsController(Controller):
             components_only=False,
             project=project_id,
             exposed=mcp_enabled,
+            bare=True,
             limit=part.limit,
             offset=part.offset,
         )

@@ -32,6 +32,7 @@ class ModelController(Controller):
         found = await flow_views.headers(
             person(actor),
             components_only=False,
+            bare=True,
             limit=part.limit,
             offset=part.offset,
         )

@@ -299,7 +299,7 @@ class FlowController(Controller):
         documents: Given[Documents],
     ) -> Response[Any]:
         """Hand out all of one's flows as files."""
-        heads = await flow_views.headers(person(actor))
+        heads = await flow_views.headers(person(actor), bare=True)
         return await _files(heads, flow_views, documents)
 
 

@@ -235,7 +235,7 @@ async def _packed(
     documents: Documents,
 ) -> Stream:
     row = await _mine(actor, project_id, views)
-    heads = await flow_views.headers(row.owner, project=row.id)
+    heads = await flow_views.headers(row.owner, project=row.id, bare=True)
     if not heads:
         raise Refusal(404, "404: No flows found in project")  # as clients know it
     return flows_as_zip(heads, flow_views, documents, project=row.name)
