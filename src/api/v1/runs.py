@@ -130,7 +130,7 @@ class RunsController(Controller):
         """
         run = await runs.get(actor, run_id)
         last = _last_seen(request, after)
-        if run.ended and last == run.version:
+        if run.end is not None and run.end <= last <= run.version:
             return Response(None, status_code=HTTP_204_NO_CONTENT)
         return Stream(
             streams.events(run_id, after=last),

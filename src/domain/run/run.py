@@ -39,7 +39,7 @@ class Run(Aggregate[RunEvent]):
     One execution of one exact flow.
 
     ``attempt`` counts the workers that took it, ``first_failed`` is the vertex
-    that failed before any other.
+    that failed before any other, ``end`` the version of its one end.
     """
 
     log: ClassVar[Log] = "runs"
@@ -67,6 +67,7 @@ class Run(Aggregate[RunEvent]):
         self.outputs: ContentRef | None = None
         self.cancel_requested = False
         self.forgotten = False
+        self.end: int | None = None
 
     @property
     def ended(self) -> bool:
@@ -302,6 +303,7 @@ class Run(Aggregate[RunEvent]):
         self.plan = Plan(event.first, event.to_run)
 
     def _apply_end(self, event: RunSucceeded | RunFailed | RunCancelled) -> None:
+        self.end = self.version + 1
         match event:
             case RunSucceeded(outputs=outputs):
                 self.status, self.outputs = "succeeded", outputs
