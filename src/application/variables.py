@@ -1,7 +1,7 @@
 """Global variables: values that flows name instead of holding them."""
 
 from collections.abc import Callable
-from typing import Annotated, Final
+from typing import Annotated, Final, Literal
 from uuid import UUID, uuid4
 
 import msgspec
@@ -54,12 +54,17 @@ class TooManyVariablesError(DomainError):
 
 
 class NewVariable(msgspec.Struct, frozen=True, kw_only=True):
-    """A variable as clients define it."""
+    """A variable as clients define it; some write its type without a capital."""
 
     name: Name
     value: Value
-    type: VariableKind | None = None
+    type: VariableKind | Literal["generic", "credential"] | None = None
     default_fields: Fields | None = None
+
+    @property
+    def kind(self) -> VariableKind:
+        """What it is to be; a credential unless it says otherwise."""
+        return "Generic" if self.type in {"Generic", "generic"} else "Credential"
 
 
 class VariableChange(msgspec.Struct, frozen=True, kw_only=True):
@@ -117,7 +122,7 @@ class Variables:
             user.define_variable(
                 variable,
                 name=new.name,
-                kind=new.type or "Credential",
+                kind=new.kind,
                 secret=sealed.id,
                 default_fields=tuple(new.default_fields or ()),
             )

@@ -30,6 +30,11 @@ async def test_a_generic_value_is_shown_and_a_credential_is_not(join: Join) -> N
 
 async def test_a_variable_is_a_credential_unless_it_is_said(ada: Person) -> None:
     assert (await define(ada)).json()["type"] == "Credential"
+    small = await define(ada, type="credential", value="hidden")
+    assert (small.status_code, small.json()["type"]) == (201, "Credential")
+    assert "hidden" not in small.text
+    assert (await define(ada, type="generic")).json()["type"] == "Generic"
+    assert (await define(ada, type="secret")).status_code == 422
 
 
 @pytest.mark.parametrize(

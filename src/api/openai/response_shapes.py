@@ -50,6 +50,7 @@ def response_of(
         "background": bool(echo.get("background")),
         "parallel_tool_calls": True,
         "previous_response_id": echo.get("previous_response_id"),
+        "reasoning": {"effort": None, "summary": None},
         "store": True,
         "temperature": 1.0,
         "text": {"format": {"type": "text"}},

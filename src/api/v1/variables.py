@@ -54,12 +54,11 @@ class VariableController(Controller):
         except EmptyVariableError as empty:
             raise Refusal(400, f"Variable {empty.missing} cannot be empty") from None
         await answers.settle(done.position)
-        kind = data.type or "Credential"
         return VariableRead(
             id=done.result,
             name=data.name,
-            type=kind,
-            value=data.value if kind == "Generic" else None,
+            type=data.kind,
+            value=data.value if data.kind == "Generic" else None,
             default_fields=data.default_fields or [],
         )
 
