@@ -6,6 +6,7 @@ from typing import Literal
 
 import msgspec
 
+from langbuilder.listing import whole
 from langbuilder.models import ApiKey, Id, NewApiKey, User, Variable, id_of
 from langbuilder.operations import Resource, operation
 from langbuilder.steps import Steps
@@ -22,8 +23,7 @@ class Variables[D](Resource[D]):
     @operation
     def list(self) -> Steps[tuple[Variable, ...]]:
         """Return all variables; the values of credentials are not told."""
-        answer = yield from self._send(get("/api/v1/variables/"))
-        return answer.read(tuple[Variable, ...])
+        return (yield from self._whole(get("/api/v1/variables/"), Variable))
 
     @operation
     def create(
@@ -84,7 +84,9 @@ class ApiKeys[D](Resource[D]):
     @operation
     def list(self) -> Steps[tuple[ApiKey, ...]]:
         """Return all keys, each without the key itself."""
-        return (yield from self._send(get("/api/v1/api_key/"))).read(_Keys).api_keys
+        call = get("/api/v1/api_key/")
+        keys = whole(self._send, call, lambda answer: answer.read(_Keys).api_keys)
+        return (yield from keys)
 
     @operation
     def create(

@@ -16,7 +16,7 @@ class Files[D](Resource[D]):
     @operation
     def list(self) -> Steps[tuple[File, ...]]:
         """Return all files."""
-        return (yield from self._send(get("/api/v2/files"))).read(tuple[File, ...])
+        return (yield from self._whole(get("/api/v2/files"), File))
 
     @operation
     def upload(

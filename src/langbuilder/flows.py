@@ -204,8 +204,7 @@ class Flows[D](Resource[D]):
     def _pages(self, project: Project | Id | None, size: int) -> Steps[None]:
         projects: Iterable[Project | Id] = [project] if project is not None else ()
         if project is None:
-            answer = yield from self._send(get("/api/v1/projects/"))
-            projects = answer.read(tuple[Project, ...])
+            projects = yield from self._whole(get("/api/v1/projects/"), Project)
         for one in projects:
             yield from self._pages_of(id_of(one), size)
 

@@ -1,14 +1,18 @@
 """Lists that are fetched page by page, as far as somebody reads."""
 
+import re
 from collections import deque
-from collections.abc import AsyncIterator, Callable, Iterator
+from collections.abc import AsyncIterator, Callable, Iterable, Iterator
 from typing import Any, Final
 
 import msgspec
 
 from langbuilder.drivers import Awaiting, Blocking, Ended
 from langbuilder.steps import Give, Steps
-from langbuilder.wire import Answer, Call
+from langbuilder.wire import Answer, Call, get
+
+# Never to another server, which would get our key.
+_NEXT: Final = re.compile(r'<(/[^/<>][^<>]*)>; rel="next"')
 
 PAGE: Final = 50
 """Items a page, where nobody says otherwise."""
@@ -70,6 +74,22 @@ class Page[T](msgspec.Struct, frozen=True):
 
     items: tuple[T, ...]
     pages: int = 0
+
+
+def whole[T](
+    send: Callable[[Call], Steps[Answer]],
+    call: Call,
+    items: Callable[[Answer], Iterable[T]],
+) -> Steps[tuple[T, ...]]:
+    """Return all *items* of a plain list, in however many answers it comes."""
+    found: list[T] = []
+    following: Call | None = call
+    while following is not None:
+        answer = yield from send(following)
+        found += items(answer)
+        onward = _NEXT.search(answer.headers.get("link", ""))
+        following = None if onward is None else get(onward[1])
+    return tuple(found)
 
 
 def paged(

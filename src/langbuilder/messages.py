@@ -86,7 +86,7 @@ class Sessions[D](Resource[D]):
         """Return the sessions in which something was said, the oldest first."""
         flow_id = None if flow is None else id_of(flow)
         call = get("/api/v1/monitor/messages/sessions", flow_id=flow_id)
-        return (yield from self._send(call)).read(tuple[str, ...])
+        return (yield from self._whole(call, str))
 
     @operation
     def rename(self, session: str, to: str, *, key: str | None = None) -> Steps[None]:

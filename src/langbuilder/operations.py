@@ -10,6 +10,7 @@ from functools import wraps
 from typing import Any, Concatenate, Self, overload
 
 from langbuilder.drivers import Awaiting, Blocking
+from langbuilder.listing import whole
 from langbuilder.sending import Sending
 from langbuilder.steps import Steps
 from langbuilder.wire import Answer, Call
@@ -24,6 +25,11 @@ class Resource[D]:
 
     def _send(self, call: Call) -> Steps[Answer]:
         return self._sending.send(call)
+
+    def _whole[T](self, call: Call, kind: type[T]) -> Steps[tuple[T, ...]]:
+        """Return all items of a plain list."""
+        several: Any = list[kind]  # type: ignore[valid-type]  # msgspec reads it
+        return whole(self._sending.send, call, lambda answer: answer.read(several))
 
 
 class operation[**P, T]:  # noqa: N801 - a decorator

@@ -21,8 +21,7 @@ class Projects[D](Resource[D]):
     @operation
     def list(self) -> Steps[tuple[Project, ...]]:
         """Return all projects, the first one first."""
-        answer = yield from self._send(get("/api/v1/projects/"))
-        return answer.read(tuple[Project, ...])
+        return (yield from self._whole(get("/api/v1/projects/"), Project))
 
     @operation
     def get(self, project: Project | Id) -> Steps[Project]:

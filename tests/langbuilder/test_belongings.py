@@ -11,7 +11,11 @@ from langbuilder import (
     Message,
     NewApiKey,
     PermissionDeniedError,
+    Variable,
 )
+from langbuilder.listing import whole
+from langbuilder.steps import Steps
+from langbuilder.wire import Answer, Call, get
 from tests.api.conftest import Person
 from tests.langbuilder.hands import Hand
 from tests.langbuilder.test_runs import flow_named
@@ -148,3 +152,45 @@ async def test_what_has_no_method_is_asked_for_all_the_same(hand: Hand) -> None:
     assert made.status == 201
     assert made.headers["x-position"]
     await hand.do(hand.client.projects.delete, made.json()["id"])
+
+
+async def test_a_plain_list_is_read_to_its_end_however_it_comes(hand: Hand) -> None:
+    variables = hand.client.variables
+    made = {
+        (await hand.do(variables.create, f"v{uuid4().hex}", "x")).id for _ in range(5)
+    }
+    asked: list[str] = []
+
+    def send(call: Call) -> Steps[Answer]:
+        asked.append(call.path)
+        answer: Answer = yield from variables._send(call)
+        return answer
+
+    def items(answer: Answer) -> list[Variable]:
+        return answer.read(list[Variable])
+
+    few = whole(send, get("/api/v1/variables/", limit=2), items)
+    found = await hand.do(variables._driver.run, few)
+
+    assert [one.id for one in found] == [
+        one.id for one in await hand.do(variables.list)
+    ]
+    assert made <= {one.id for one in found}
+    assert len(asked) == -(-len(found) // 2)
+
+
+@pytest.mark.parametrize("link", ["https://elsewhere/x", "//elsewhere/x", "/"])
+def test_no_list_leads_to_another_server(link: str) -> None:
+    def send(call: Call) -> Steps[Answer]:
+        said = {"link": f'<{link}>; rel="next"'}
+        yield from ()
+        return Answer(call=call, status=200, headers=said, content=b"[1]")
+
+    def items(answer: Answer) -> list[int]:
+        return answer.read(list[int])
+
+    steps = whole(send, get("/api/v1/variables/"), items)
+
+    with pytest.raises(StopIteration) as ended:
+        next(steps)
+    assert ended.value.value == (1,)
