@@ -10,12 +10,16 @@ import sys
 import threading
 import time
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import chdir, contextmanager
+from functools import partial
 from pathlib import Path
 from typing import Any, Self
 
 import httpx
+from click.testing import CliRunner
 
+from api.cli import main
 from tests.servers import directory_for_servers
 
 COMMAND = Path(sys.executable).with_name("langbuilder")
@@ -142,13 +146,33 @@ class Running:
     def ended_with(self) -> int | None:
         return self._process.poll()
 
-    def command(self, *arguments: str) -> subprocess.CompletedProcess[str]:
-        """Run another command on the same data, to its end."""
+    def apart(self, *arguments: str) -> subprocess.CompletedProcess[str]:
+        """Run another command on the same data, as a process of its own."""
         return command(*arguments, cwd=self.home, data_dir=str(self.home / "data"))
 
-    def ask(self, *arguments: str) -> list[dict[str, Any]]:
+    def command(self, *arguments: str) -> subprocess.CompletedProcess[str]:
+        """
+        Run another command on the same data, to its end, in this process.
+
+        That it can be started at all is asked with `apart`, for that takes a second.
+        """
+        names = (name for name in os.environ if name.startswith("LANGBUILDER_"))
+        settings: dict[str, str | None] = dict.fromkeys(names)
+        settings["LANGBUILDER_DATA_DIR"] = str(self.home / "data")
+        # A thread, for this one may have a loop of its own.
+        with ThreadPoolExecutor(1) as thread, chdir(self.home):
+            asked = partial(CliRunner().invoke, main, arguments, env=settings)
+            done = thread.submit(asked).result(STARTS_WITHIN)
+        if done.exception and not isinstance(done.exception, SystemExit):
+            raise done.exception
+        return subprocess.CompletedProcess(
+            arguments, done.exit_code, done.stdout, done.stderr
+        )
+
+    def ask(self, *arguments: str, apart: bool = False) -> list[dict[str, Any]]:
         """Run another command on the same data, and read its JSON lines."""
-        done = self.command(*arguments, "--json")
+        run = self.apart if apart else self.command
+        done = run(*arguments, "--json")
         assert done.returncode == 0, done.stderr
         return [json.loads(line) for line in done.stdout.splitlines()]
 

@@ -170,28 +170,31 @@ def test_a_killed_server_is_found_again_with_everything_in_it(home: Path) -> Non
     with running(home) as second:
         with signed_in(second, name, password) as client:
             found = client.get(f"/api/v1/flows/{flow['id']}")
-        tags = [event["tag"] for event in second.ask("events", "show", flow["id"])]
+        tags = [
+            event["tag"]
+            for event in second.ask("events", "show", flow["id"], apart=True)
+        ]
 
     assert timeless(found.json()) == timeless(flow)
     assert tags == ["flow.created"]
 
 
 def test_the_logs_can_be_read_beside_a_running_server(server: Running) -> None:
-    events = server.ask("events", "tail", "--log", "core", "--count", "500")
+    events = server.ask("events", "tail", "--log", "core", "--count", "500", apart=True)
 
     assert [event["tag"] for event in events][:1] == ["user.registered"]
     assert "project.opened" in {event["tag"] for event in events}
     assert server.password not in str(events)
-    unknown = server.command("events", "show", str(UUID(int=0)))
+    unknown = server.apart("events", "show", str(UUID(int=0)))
     assert unknown.returncode == 1
     assert "There is no such stream" in one_line(unknown.stderr)
 
 
 def test_projections_tell_how_they_stand_and_are_made_anew(server: Running) -> None:
-    before = server.ask("projections", "status")
+    before = server.ask("projections", "status", apart=True)
 
-    rebuilt = server.command("projections", "rebuild", "users")
-    strange = server.command("projections", "rebuild", "nothing")
+    rebuilt = server.apart("projections", "rebuild", "users")
+    strange = server.apart("projections", "rebuild", "nothing")
 
     assert {"users", "flows", "runs"} <= {one["name"] for one in before}
     assert all(one["dead_letters"] == 0 for one in before)
@@ -204,17 +207,17 @@ def test_projections_tell_how_they_stand_and_are_made_anew(server: Running) -> N
 
 
 def test_a_user_added_by_the_operator_can_sign_in(server: Running) -> None:
-    (made,) = server.ask("users", "create", "ada")
+    (made,) = server.ask("users", "create", "ada", apart=True)
 
     with signed_in(server, "ada", made["password"]) as client:
         assert client.get("/api/v1/users/whoami").json()["id"] == made["id"]
     assert {"ada", server.username} <= {
-        user["username"] for user in server.ask("users", "list")
+        user["username"] for user in server.ask("users", "list", apart=True)
     }
 
 
 def test_the_doctor_finds_a_running_server_well(server: Running) -> None:
-    findings = {one["subject"]: one for one in server.ask("doctor")}
+    findings = {one["subject"]: one for one in server.ask("doctor", apart=True)}
 
     assert findings["settings"]["state"] == "good"
     assert findings["database"]["state"] == "good"

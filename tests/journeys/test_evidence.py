@@ -15,12 +15,12 @@ pytestmark = [pytest.mark.server, pytest.mark.slow, pytest.mark.timeout(180)]
 def test_a_changed_event_is_named_and_a_kept_head_knows_a_cut_one() -> None:
     with directory_for_servers() as home:
         with running(home) as first:
-            stranger = first.command("events", "verify", "--head", "data/secret_key")
+            stranger = first.apart("events", "verify", "--head", "data/secret_key")
             first.stop()  # which seals the rest
         with running(home) as server:
             exported = server.command("events", "head", "--out", "head.json")
             printed = server.command("events", "head", "--json")
-            sound = server.command("events", "verify", "--head", "head.json")
+            sound = server.apart("events", "verify", "--head", "head.json")
             database = EmbeddedPostgres.running(home / "data")
             assert database is not None
             with psycopg.connect(database.migration_dsn) as owner:

@@ -35,7 +35,7 @@ def test_a_person_leaves_and_the_secret_is_changed_beside_the_server() -> None:
             assert _sender(again, flow, key) == "before the change"
             again.stop()
         secret.write_text(secrets.token_urlsafe(48))
-        refused = again.command("users", "list")
+        refused = again.apart("users", "list")
         secret.write_text(good)
 
     [said] = refused.stderr.strip().splitlines()
@@ -96,7 +96,7 @@ def _sender(server: Running, flow: str, key: str) -> str:
 def _rotates(server: Running) -> None:
     [before] = server.ask("keys", "status")
     with signed_in(server, server.username, server.password) as client:
-        [rotated] = server.ask("keys", "rotate")
+        [rotated] = server.ask("keys", "rotate", apart=True)
         [after] = server.ask("keys", "status")
         # The server beside goes on, and knows its own tokens and everybody's keys.
         assert client.get("/api/v1/users/whoami").status_code == 200

@@ -58,7 +58,7 @@ def parked(server: Running, client: httpx.Client, name: str) -> str:
 
 def test_the_status_names_who_leads_and_how_each_does(server: Running) -> None:
     told = server.ask("projections", "status")
-    shown = server.command("projections", "status").stdout
+    shown = server.apart("projections", "status").stdout
 
     live = [one for one in told if one["state"] == "live"]
     assert {one["leader"].rpartition(":")[2] for one in live} == {str(server.pid)}
@@ -90,10 +90,11 @@ def test_tables_are_made_anew_and_those_before_served_again(server: Running) -> 
 
 
 def test_ctrl_c_stops_a_rebuild_which_goes_on_later(server: Running) -> None:
-    with psycopg.connect(dsn(server)) as connection:
+    with psycopg.connect(dsn(server), autocommit=True) as connection:
         # Whoever holds this keeps the rebuild from writing its first page.
         key = lock_key("users")
         connection.execute("SELECT pg_advisory_lock(%s)", (key,))
+        [(before,)] = connection.execute("SELECT clock_timestamp()")
         with subprocess.Popen(
             [COMMAND, "projections", "rebuild", "users"],
             cwd=server.home,
@@ -104,9 +105,12 @@ def test_ctrl_c_stops_a_rebuild_which_goes_on_later(server: Running) -> None:
         ) as rebuild:
 
             def begun() -> None:
+                # Of a connection since then: the server may have to wait as well.
                 cursor = connection.execute(
-                    "SELECT 1 FROM pg_locks WHERE locktype = 'advisory'"
-                    " AND NOT granted AND mode = 'ShareLock'"
+                    "SELECT 1 FROM pg_locks JOIN pg_stat_activity USING (pid)"
+                    " WHERE locktype = 'advisory' AND NOT granted"
+                    " AND mode = 'ShareLock' AND backend_start > %s",
+                    (before,),
                 )
                 assert cursor.fetchall()
 

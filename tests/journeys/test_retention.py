@@ -62,11 +62,11 @@ def test_an_old_run_is_archived_and_looked_at() -> None:
             first.stop()  # which seals
         with running(home) as server:
             foretold = server.ask("retention", "run", "--dry-run")
-            shown = server.command("retention", "run", "--dry-run")
+            shown = server.apart("retention", "run", "--dry-run")
             done = server.ask("retention", "run")
             [archive] = server.ask("archives", "list")
             listed = server.ask("archives", "show", archive["id"])
-            printed = server.command("archives", "list")
+            printed = server.apart("archives", "list")
             fetched = server.command("archives", "fetch", str(run), "--out", "r.jsonl")
             replayed = server.command("archives", "replay", str(run))
             again = server.command("events", "show", str(run))

@@ -124,7 +124,7 @@ def test_a_server_killed_at_any_moment_keeps_its_promises(home: Path) -> None:
         none_left_running(client, kept)
         all_flows_kept(client, kept)
         before = views(client)
-        rebuilt = server.command("projections", "rebuild", "--all")
+        rebuilt = server.apart("projections", "rebuild", "--all")
         assert rebuilt.returncode == 0, rebuilt.stderr
         assert views(client) == before
     print(f"{kills} kills, {len(kept.runs)} runs, {len(kept.flows)} flows")
