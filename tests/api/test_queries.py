@@ -72,5 +72,26 @@ async def test_a_thousand_flows_are_moved_and_deleted_in_few_statements(
     assert (await owner.get("/api/v1/flows/headers")).json() == []
 
 
+@pytest.mark.parametrize("vertices", [1, 400])
+async def test_a_flow_costs_as_many_statements_however_large_it_is(
+    application: Application, owner: Person, vertices: int
+) -> None:
+    names = [f"A-{n}" for n in range(vertices)]
+    body = {"name": f"{vertices} vertices", "data": drawn(*names)}
+    made = await owner.post("/api/v1/flows/", json=body)
+    url = f"/api/v1/flows/{made.json()['id']}"
+    async with inside(application, token=owner.token) as client:
+        for method, change, most in (
+            ("GET", None, 2),
+            ("PATCH", {"data": drawn(*names[1:], "B-1")}, 4),
+            ("PATCH", {"name": f"Renamed {vertices}"}, 3),
+        ):
+            with counted() as sent:
+                answer = await client.request(method, url, json=change)
+
+            assert answer.status_code == 200, answer.text
+            assert len(sent) - WHO_ASKS <= most, "\n".join(sent)
+
+
 def exposing(ids: list[str]) -> dict[str, Any]:
     return {"settings": [{"id": one, "mcp_enabled": True} for one in ids]}

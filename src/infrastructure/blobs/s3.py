@@ -29,7 +29,7 @@ PIECE: Final = 1024 * 1024
 PART: Final = 8 * 1024 * 1024
 """Bytes of one part of an upload: S3 wants five megabytes or more."""
 _ARRIVING: Final = "arriving/"
-_GONE = {"404", "NoSuchKey", "NotFound"}
+_GONE = {"404", "NoSuchKey", "NotFound", "NoSuchUpload"}
 _FULL: Final = 507
 """What a compatible server answers that has no room left."""
 TRIES: Final = 4
@@ -198,7 +198,11 @@ class S3Blobs(Blobs):
             key, _, upload = name.partition("?")
             if not key.startswith(_ARRIVING):
                 continue
-            await self._in_thread(partial(self._remove, key, upload))
+            try:
+                await self._in_thread(partial(self._remove, key, upload))
+            except BlobsAwayError as error:
+                if not _is_gone(error):  # another server may have swept it
+                    raise
 
     def _remove(self, key: str, upload: str) -> None:
         if upload:
