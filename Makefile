@@ -24,7 +24,8 @@ run: ready-to-run  ## Start the server: database, API and page at http://127.0.0
 
 test: ready-to-develop  ## Run the tests, all but the chaos ones
 	@sh scripts/chromium.sh
-	@$(PYTHON) -m pytest -n $(WORKERS) --dist loadfile -m "not chaos" $(ARGS)
+	@$(PYTHON) -m pytest -n $(WORKERS) --dist loadfile --no-loadscope-reorder \
+		-m "not chaos" $(ARGS)
 
 check: ready-to-develop  ## Lint, format, types, arrows between layers, lock file, spelling
 	.venv/bin/ruff check .

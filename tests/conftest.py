@@ -28,6 +28,18 @@ hypothesis.settings.load_profile("patient")
 # start as processes keep to what is right for people.
 credentials.ROUNDS = 4
 
+LONGEST_FIRST = (
+    *("journeys", "resilience", "attacks", "api", "projections", "contracts"),
+    *("infrastructure", "langbuilder", "components", "house", "domain"),
+    *("application", "golden"),
+)
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Leave small files for the end: there, who is done waits for who is not."""
+    places = {name: place for place, name in enumerate(LONGEST_FIRST)}
+    items.sort(key=lambda item: places.get(item.path.parent.name, 0))
+
 
 @pytest.fixture(scope="session")
 def postgres() -> Iterator[Databases]:
