@@ -35,6 +35,8 @@ def setting(words: str, field: str, unit: str = "") -> Limit:
     return Limit(words, f"LANGBUILDER_{field.upper()}", unit)
 
 
+_TAIL: Final = "infrastructure.signals.redis:LONGEST_TAIL"
+
 LIMITS: Final = {
     "Requests and streams": (
         Limit("head of a request", "api.lines:LARGEST_HEAD", "bytes"),
@@ -46,7 +48,7 @@ LIMITS: Final = {
         setting("of one user answered at once, streams too", "max_open_requests"),
         Limit("of everybody answered at once", "api.open_streams:MOST_OPEN"),
         Limit("items in one page", "api.requests:LARGEST_PAGE"),
-        Limit("messages in one answer", "api.v1.message_shapes:MOST_MESSAGES"),
+        Limit("items of a plain list in one answer", "api.lists:MOST"),
         Limit("`Idempotency-Key`", "api.requests:LONGEST_KEY", "characters"),
         Limit("wait for `X-Min-Position`", "api.requests:PATIENCE", "s"),
         Limit("wait of a poll for news", "api.polls:LONGEST", "s"),
@@ -73,6 +75,9 @@ LIMITS: Final = {
         setting("a server executes at once", "max_concurrent_runs"),
         setting("that may wait for room", "max_queued_runs"),
         setting("one component", "vertex_timeout_seconds", "s"),
+        Limit("pieces of speech kept for who comes late", _TAIL),
+        Limit("images in one message", "api.openai.images:MOST"),
+        Limit("one image", "domain.file.pictures:LARGEST", "bytes"),
     ),
     "Flows and projects": (
         Limit("vertices of a flow", "domain.flow.shape:MAX_VERTICES"),
@@ -113,6 +118,11 @@ LIMITS: Final = {
     "Webhooks and guessing": (
         Limit(
             "clock of who signs, either way", "application.webhook_styles:WINDOW", "s"
+        ),
+        Limit(
+            "secret to sign with, at most",
+            "application.webhook_styles:LONGEST",
+            "characters",
         ),
         Limit("wrong passwords until a pause", "application.failures:FAILURES"),
     ),

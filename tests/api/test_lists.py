@@ -70,6 +70,7 @@ LISTS: dict[str, Callable[[Any], list[Any]]] = {
     "/v1/models": lambda said: list(said["data"]),
     "/api/v1/monitor/messages": list,
     "/api/v1/monitor/messages/sessions": list,
+    "/api/v1/chat/{flow}/messages": list,
     "/api/v1/monitor/builds?flow_id={flow}": lambda s: list(s["vertex_builds"]),
 }
 """Every list without pages of its own, and where its items are."""
@@ -81,6 +82,7 @@ STATEMENTS = {
     "/api/v1/files/list/{flow}": 2,  # whose flow it is
     "/api/v1/mcp/project/{project}": 3,  # whose project it is, and its access
     "/api/v1/monitor/messages": 2,  # with what they say
+    "/api/v1/chat/{flow}/messages": 4,  # whose flow it is, and what of it is new
     "/api/v1/monitor/builds?flow_id={flow}": 3,
 }
 """What a part of each list may ask of the database, where it is more than once."""
@@ -109,7 +111,7 @@ async def test_a_list_is_read_in_parts_that_lead_to_each_other(
 
     assert total >= 3
     assert (whole.headers["x-total-count"], whole.links) == (str(total), {})
-    newest_first = "monitor/messages" in path or "builds" in path
+    newest_first = "/messages" in path or "builds" in path
     if newest_first and "sessions" not in path:
         parts.reverse()  # the newest are told first, each part oldest first
     assert [item for part in parts for item in part] == items(whole.json())

@@ -14,13 +14,14 @@ from msgspec import Meta
 
 from api.chat_telling import ChatTelling
 from api.given import Given
+from api.lists import Part
 from api.problems import Refusal, problem
 from api.requests import Answers
 from api.security import RUN
 from api.streams import RunStreams, with_heartbeat
 from api.v1.build import UNBUFFERED
 from api.v1.chat import frame_of
-from api.v1.message_shapes import MOST_MESSAGES, messages_of
+from api.v1.message_shapes import messages_of
 from api.v1.run import EVENT_STREAM
 from api.v1.run_shapes import no_variables_in_headers
 from application.execution.flows import FlowsToRun, FlowToRun
@@ -32,9 +33,6 @@ from application.replies import Replies, Reply, Usage
 from application.runs import Requested
 from domain.run.tweaks import ConflictingTweakError
 from projections.messages.views import MessageViews
-
-USUAL = 100
-"""How many messages a list has, unless more are asked for."""
 
 
 class ChatMessage(msgspec.Struct, frozen=True, kw_only=True):
@@ -119,25 +117,24 @@ class ChatController(Controller):
         flows_to_run: Given[FlowsToRun],
         message_views: Given[MessageViews],
         contents: Given[Contents],
+        part: Given[Part],
         session_id: FromQuery[Name | None] = None,
-        limit: FromQuery[Annotated[int, Meta(ge=1, le=MOST_MESSAGES)]] = USUAL,
-        offset: FromQuery[Annotated[int, Meta(ge=0)]] = 0,
     ) -> list[dict[str, Any]]:
         """
         List what was said in a flow, or one session of it, oldest first.
 
-        These are the newest ``limit``, but for the ``offset`` newest.
+        These are the newest, but for the ``offset`` newest.
         """
         flow = await _flow(flow_id, actor, flows_to_run)
-        rows = await message_views.select(
+        found = await message_views.page(
             person(actor),
             flow=flow.id,
             session=session_id,
             descending=True,
-            limit=limit,
-            offset=offset,
+            limit=part.limit,
+            offset=part.offset,
         )
-        return await messages_of(rows[::-1], contents)
+        return await messages_of(part.told(found)[::-1], contents)
 
     @delete("/messages", status_code=204)
     async def clear(

@@ -2,15 +2,13 @@
 
 from collections.abc import Mapping, Sequence
 from datetime import UTC
-from typing import Any, Final
+from typing import Any
 from uuid import UUID
 
 import msgspec
 
 from application.ports import Contents
 from projections.messages.views import MessageRow
-
-MOST_MESSAGES: Final = 10_000
 
 type Opened = Mapping[UUID, bytes]
 
