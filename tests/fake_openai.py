@@ -35,7 +35,8 @@ class FakeModels:
     ``delay`` passes before the first byte, ``pause`` between two words. ``fail`` is
     an HTTP status to answer with (``failures`` times, or always when None);
     ``cut_after`` words the line is cut, ``stop_after`` words the stream ends politely
-    but without its last word. ``key`` is the only key taken, when set.
+    but without its last word. After ``hold_after`` words it says no more until ``go``
+    is set. ``key`` is the only key taken, when set.
     """
 
     answer: Answer = "Hello from the fake model."
@@ -46,6 +47,8 @@ class FakeModels:
     fail_with: str = "something is wrong"
     cut_after: int | None = None
     stop_after: int | None = None
+    hold_after: int | None = None
+    go: asyncio.Event | None = None
     key: str | None = None
     counts_tokens: bool = True
     calls: list[Call] = field(default_factory=list)
@@ -177,6 +180,8 @@ class FakeModels:
                 await writer.drain()
                 writer.transport.abort()
                 return
+            if call.sent == self.hold_after and self.go is not None:
+                await self.go.wait()
             _chunk(writer, PIECE[call.provider](call, word))
             await writer.drain()
             call.sent += 1
