@@ -1,5 +1,6 @@
 """Chat by plain requests, at the address where the WebSocket is."""
 
+import asyncio
 import json
 from uuid import uuid4
 
@@ -47,11 +48,16 @@ async def test_a_flow_replies_and_remembers_its_session(
 async def test_a_streamed_reply_has_the_frames_of_the_socket(
     ada: Person, application: Application, models: FakeModels
 ) -> None:
-    models.answer, models.pause = "one two three", 0.02
+    models.answer = "one two three"
+    models.hold_after, models.go = 1, asyncio.Event()
     flow, _ = await drawn_by(ada, talkative(application))
-    answer = await ada.post(f"{CHAT}/{flow}?stream=true", json={"message": "count"})
-    told = answer.text.strip().split("\n\n")
-    frames = [json.loads(one.removeprefix("data: ")) for one in told]
+    said, frames = {"message": "count"}, []
+    async with ada.stream("POST", f"{CHAT}/{flow}?stream=true", json=said) as answer:
+        async for line in answer.aiter_lines():
+            if line.startswith("data: "):
+                frames.append(json.loads(line.removeprefix("data: ")))
+                if frames[-1]["type"] == "token":
+                    models.go.set()
 
     assert answer.headers["content-type"].startswith("text/event-stream")
     kinds = [one["type"] for one in frames]
