@@ -244,3 +244,19 @@ async def test_an_image_of_the_chat_is_shown_by_the_cookie_alone(
     assert await page.evaluate(LOOK, path) == 7
     download = path.replace("/images/", "/download/")
     assert await page.evaluate(LOOK, download) == 0
+
+
+async def test_a_line_that_is_cut_is_told_and_the_run_followed_to_its_end(
+    page: Page, server: Running
+) -> None:
+    await sign_in(page, server)
+    await open_flow(page, "Words in a Template")
+    await page.get_by_role("button", name="New chat").click()
+    await page.route("**/api/v1/build/*/events*", lambda route: route.abort())
+    await page.route("**/api/v1/runs/*/events", lambda route: route.abort(), times=1)
+
+    await say(page, "Nobody hears this")
+
+    await expect(page.get_by_role("status")).to_contain_text("does not answer")
+    await until_ended(page)
+    await expect(page.locator(".message .text")).to_have_count(2)

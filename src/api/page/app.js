@@ -18,7 +18,8 @@ async function start() {
     if (link) await server.signInByLink(decodeURIComponent(link));
     await enter();
   } catch (error) {
-    showSignIn(link ? `${error.message} Sign in with your password instead.` : "");
+    if (error instanceof server.Away) showSignIn(error.message);
+    else showSignIn(link ? `${error.message.replace(/\.?$/, ".")} Sign in with your password instead.` : "");
   }
 }
 
@@ -263,14 +264,22 @@ async function following(begin) {
     const job = await begin(abort);
     running.job = job;
     const watched = watch(job, abort.signal).catch(report);
-    await converse(job, abort.signal);
+    const cut = await converse(job, abort.signal).then(() => false, wasCut);
     await watched;
+    // What was said while nobody could listen is read anew.
+    if (cut && running?.abort === abort) await showSession();
   } finally {
     if (running?.abort === abort) {
       running = null;
       showRunning(false);
     }
   }
+}
+
+function wasCut(error) {
+  if (!(error instanceof server.Away)) throw error;
+  notice(`${error.message} Trying again…`, { bad: true });
+  return true;
 }
 
 $("stop").addEventListener("click", reporting(async () => {
@@ -322,7 +331,8 @@ async function watch(job, signal) {
   for await (const { event, data } of server.runEvents(job, isLast, signal)) {
     if (event === "token") continue; // the chat shows those
     const payload = { ...data.data, ...(data.content && { content: data.content }) };
-    runEvent($("event-list"), { tag: event, at: data.at, vertex: payload.vertex, payload });
+    const about = (event === "run.failed" && payload.content?.message) || payload.vertex;
+    runEvent($("event-list"), { tag: event, at: data.at, about, payload });
     if (isLast({ event })) showState(ENDS[event], event);
   }
 }

@@ -75,13 +75,13 @@ const clock = new Intl.DateTimeFormat(undefined, {
   hour: "2-digit", minute: "2-digit", second: "2-digit", fractionalSecondDigits: 3, hour12: false,
 });
 
-export function runEvent(list, { tag, at, vertex, payload }) {
+export function runEvent(list, { tag, at, about, payload }) {
   const when = new Date(at);
   const line = element("span", { class: "line" },
     element("span", { class: "tag" }, tag.replace(/^run\./, "").replaceAll("_", " ")),
     element("time", { datetime: at }, Number.isNaN(when.valueOf()) ? "" : clock.format(when)));
   const summary = element("summary", { title: tag }, line);
-  if (vertex) summary.append(element("span", { class: "vertex" }, vertex));
+  if (about) summary.append(element("span", { class: "about" }, about));
   const item = element("li", { "data-tag": tag, "data-tone": toneOf(tag) },
     element("details", {}, summary, element("pre", {}, JSON.stringify(payload, null, 2))));
   keepingInView(list, () => list.append(item));

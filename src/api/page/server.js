@@ -7,6 +7,17 @@ export class Problem extends Error {
   }
 }
 
+// What fetch and its streams throw when the line is cut: browsers word it each their own way.
+export class Away extends Error {
+  constructor() {
+    super("The server does not answer.");
+  }
+}
+
+const away = (error) => {
+  throw error instanceof TypeError ? new Away() : error;
+};
+
 function sentence(detail) {
   if (typeof detail === "string") return detail;
   if (Array.isArray(detail)) {
@@ -38,7 +49,7 @@ async function send(path, { method = "GET", json, body, headers = {}, signal } =
     body: json === undefined ? body : JSON.stringify(json),
     signal,
     credentials: "same-origin",
-  });
+  }).catch(away);
 }
 
 // Refresh tokens are used once, so that concurrent calls must share one refresh.
@@ -94,7 +105,7 @@ async function* text(response) {
   const reader = response.body.pipeThrough(new TextDecoderStream()).getReader();
   try {
     for (;;) {
-      const { value, done } = await reader.read();
+      const { value, done } = await reader.read().catch(away);
       if (done) return;
       yield value;
     }
@@ -122,11 +133,12 @@ export async function* buildEvents(job, signal) {
 }
 
 const pause = (ms) => new Promise((resolve) => setTimeout(resolve, ms));
+const TRIES = 20; // a minute and a half: a server that was killed is up again by then
 
 // The run's own stream (SSE): resumed after the last id until `isLast` says it is over.
 export async function* runEvents(run, isLast, signal) {
   let last = "";
-  for (let failures = 0; failures < 5; failures += 1) {
+  for (let failures = 0; failures < TRIES; failures += 1) {
     try {
       const headers = { Accept: "text/event-stream", ...(last && { "Last-Event-ID": last }) };
       const response = await open(`/runs/${run}/events`, { headers, signal });
@@ -142,8 +154,9 @@ export async function* runEvents(run, isLast, signal) {
     } catch (error) {
       if (signal?.aborted || (error instanceof Problem && error.status < 500)) throw error;
     }
-    await pause(500);
+    await pause(Math.min(500 * 2 ** failures, 5000));
   }
+  throw new Away();
 }
 
 function parsed(block) {
