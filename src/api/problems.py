@@ -220,6 +220,8 @@ LACKING: Final = re.compile(r"Object missing required field `([^`]+)`$")
 """How msgspec says that the body lacks a key."""
 PARSED: Final = {"Invalid UUID": "uuid_parsing"}
 """What pydantic calls what msgspec could not read; clients ask for it."""
+SAID: Final = {"Input data was truncated": "JSON is malformed: it ends too early"}
+"""What msgspec says in words that people would not look for in what they sent."""
 
 
 class Refusal(HTTPException):
@@ -380,7 +382,7 @@ def _violations(error: ValidationException) -> list[dict[str, Any]]:
 
 
 def _violation(kind: str, loc: list[str], message: str) -> dict[str, Any]:
-    return {"type": kind, "loc": loc, "msg": message, "input": None}
+    return {"type": kind, "loc": loc, "msg": SAID.get(message, message), "input": None}
 
 
 HANDLERS: Final[ExceptionHandlersMap] = {

@@ -112,7 +112,9 @@ class Webhooks:
         if signing.secret is not None:
             check_secret(signing.style, signing.secret)
         elif signing.style in THEIRS:
-            raise UnusableWebhookSecretError("it is shown where they send it from")
+            raise UnusableWebhookSecretError(
+                f"{signing.style.capitalize()} makes its own; send that as `secret`"
+            )
 
         async def again(before: Saved) -> Done[str | None]:
             [secret] = ids_in(before.answer)

@@ -3,7 +3,9 @@
 import ipaddress
 import os
 from collections.abc import Iterator, Mapping
+from difflib import get_close_matches
 from pathlib import Path
+from typing import Annotated, Literal, get_args, get_origin
 
 import msgspec
 from dotenv import dotenv_values
@@ -19,6 +21,7 @@ __all__ = [
     "Settings",
     "is_loopback",
     "load",
+    "meant",
     "unknown",
 ]
 
@@ -79,8 +82,17 @@ def unknown(
 ) -> list[str]:
     """Return the names that look like settings and are none, such as typing errors."""
     values = _values(os.environ if environ is None else environ, env_file)
-    known = {setting.env for setting in SETTINGS} | set(_ALIASES)
+    known = _names()
     return sorted(n for n in values if n.startswith(PREFIX) and n not in known)
+
+
+def meant(name: str) -> str | None:
+    """Return the setting that whoever wrote *name* may have meant."""
+    return next(iter(get_close_matches(name, sorted(_names()), n=1, cutoff=0.85)), None)
+
+
+def _names() -> set[str]:
+    return {setting.env for setting in SETTINGS} | set(_ALIASES)
 
 
 def _values(
@@ -107,9 +119,17 @@ def _converted(field: msgspec.structs.FieldInfo, text: str) -> object:
     except msgspec.ValidationError as error:
         shown = "" if field.name in NOT_SHOWN else f" is {text.strip()!r}"
         wrong = str(error)[:1].lower() + str(error)[1:]
+        if few := _few(field.type):
+            wrong = f"it is one of {', '.join(few)}"
         raise SettingError(
             env_name(field.name), f"{shown.strip()}: {wrong}", _example(field)
         ) from None
+
+
+def _few(kind: object) -> tuple[str, ...]:
+    if get_origin(kind) is Annotated:
+        kind = get_args(kind)[0]
+    return get_args(kind) if get_origin(kind) is Literal else ()
 
 
 def _check(settings: Settings) -> None:

@@ -5,7 +5,14 @@ from pathlib import Path
 
 import pytest
 
-from infrastructure.settings import SETTINGS, SettingError, Settings, load, unknown
+from infrastructure.settings import (
+    SETTINGS,
+    SettingError,
+    Settings,
+    load,
+    meant,
+    unknown,
+)
 
 
 def test_without_settings_the_server_is_closed_and_local() -> None:
@@ -124,6 +131,13 @@ def test_names_that_mean_nothing_are_found() -> None:
     environ = {"LANGBUILDER_PROT": "1", "LANGBUILDER_PORT": "1", "PATH": "/bin"}
 
     assert unknown(environ, env_file=None) == ["LANGBUILDER_PROT"]
+    assert meant("LANGBUILDER_PROT") == "LANGBUILDER_PORT"
+    assert meant("LANGBUILDER_SOMETHING_ELSE") is None
+
+
+def test_a_word_that_is_none_of_a_few_is_refused_with_the_few() -> None:
+    with pytest.raises(SettingError, match="it is one of debug, info, warning, error"):
+        load({"LANGBUILDER_LOG_LEVEL": "loud"}, env_file=None)
 
 
 def test_every_setting_is_documented() -> None:

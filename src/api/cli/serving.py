@@ -21,7 +21,7 @@ from api.composition import (
 )
 from api.sockets import SERVED, keep_quiet
 from api.stamps import RequestIds
-from infrastructure.settings import Settings, unknown
+from infrastructure.settings import Settings, meant, unknown
 from infrastructure.starting import CannotStartError
 
 GRACE = 2  # seconds that open answers may take, of the five a stop may take
@@ -56,7 +56,8 @@ def _log(settings: Settings) -> None:
             logging.getLogger(talkative).setLevel(logging.WARNING)
     keep_quiet()
     for name in unknown():
-        logging.getLogger(__name__).warning("%s is no setting of ours", name)
+        hint = f": is {near} meant?" if (near := meant(name)) else ""
+        logging.getLogger(__name__).warning("%s is no setting of ours%s", name, hint)
 
 
 def _spare_the_collector() -> None:

@@ -10,7 +10,8 @@ from infrastructure.settings import Settings, load
 data_dir_option = click.option(
     "--data-dir",
     type=click.Path(path_type=Path),
-    help="Where everything is kept.  [default: ~/.langbuilder]",
+    help="Where everything is kept.  [default: ~/.langbuilder, for root "
+    "/var/lib/langbuilder]",
 )
 
 
