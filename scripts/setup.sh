@@ -39,7 +39,7 @@ if [ -z "${UV_PYTHON:-}" ]; then
   if [ -n "$found" ]; then
     export UV_PYTHON="$found"
   else
-    echo "Python: none of 3.12 or newer found; uv downloads one"
+    echo "Python: none of 3.12 or newer found; uv downloads one (or name yours: UV_PYTHON=/path/to/python3)"
     export UV_PYTHON=3.12
   fi
 fi

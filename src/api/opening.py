@@ -98,6 +98,11 @@ def _unreachable(error: Exception) -> CannotStartError:
     return CannotStartError(f"The database cannot be reached: {why}")
 
 
+def has_begun(settings: Settings) -> bool:
+    """Say whether there is a database already, or one that others look after."""
+    return bool(settings.database_url) or EmbeddedPostgres.exists(settings.data_path)
+
+
 @asynccontextmanager
 async def world_of(settings: Settings, *, serving: bool) -> AsyncIterator[World]:
     """Open all that needs nothing running beside it, and close it again."""

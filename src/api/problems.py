@@ -1,7 +1,6 @@
 """Every refusal in the one shape that clients expect: ``{"detail": …}``."""
 
 import logging
-import re
 from typing import Any, Final
 
 import msgspec
@@ -18,6 +17,7 @@ from litestar.exceptions import (
 from litestar.types import ExceptionHandlersMap
 
 from api.moments import NotAMomentError
+from api.violations import violation, violations
 from application.editing import ConflictingEditError
 from application.events import (
     AmbiguousStreamError,
@@ -214,16 +214,6 @@ NAMES: Final = {
 }
 
 
-ABSENT: Final = re.compile(r"Missing required (\w+) parameter '([^']+)'")
-"""How Litestar says that a parameter was not sent."""
-LACKING: Final = re.compile(r"Object missing required field `([^`]+)`$")
-"""How msgspec says that the body lacks a key."""
-PARSED: Final = {"Invalid UUID": "uuid_parsing"}
-"""What pydantic calls what msgspec could not read; clients ask for it."""
-SAID: Final = {"Input data was truncated": "JSON is malformed: it ends too early"}
-"""What msgspec says in words that people would not look for in what they sent."""
-
-
 class Refusal(HTTPException):
     """A refusal whose status and words the contract gives."""
 
@@ -307,10 +297,10 @@ def of_http(request: AnyRequest, error: HTTPException) -> Response[dict[str, Any
     if isinstance(error, Refusal):
         return problem(error.status_code, error.said, dict(error.headers or {}))
     if isinstance(error, ValidationException):
-        return problem(UNPROCESSABLE, _violations(error))
+        return problem(UNPROCESSABLE, violations(request, error))
     if type(error) is ClientException:  # the body could not be read
         return problem(
-            UNPROCESSABLE, [_violation("value_error", ["body"], error.detail)]
+            UNPROCESSABLE, [violation("value_error", ["body"], error.detail)]
         )
     if error.status_code >= SERVER_ERROR:
         # Litestar takes a field of the body for a dependency that is called the same.
@@ -325,7 +315,7 @@ def of_nesting(_: AnyRequest, error: RecursionError) -> Response[dict[str, Any]]
     """Answer JSON that is nested too deeply to be read."""
     # Without the traceback, which is as long as the body is deep.
     log.info("a body was nested too deeply: %s", error)
-    said = _violation("recursion_loop", ["body"], "JSON is nested too deeply")
+    said = violation("recursion_loop", ["body"], "JSON is nested too deeply")
     return problem(UNPROCESSABLE, [said])
 
 
@@ -334,7 +324,7 @@ def of_json(
     error: msgspec.DecodeError | SerializationException | UnicodeDecodeError,
 ) -> Response[dict[str, Any]]:
     """Answer JSON that cannot be read, or is not of the shape asked for."""
-    return problem(UNPROCESSABLE, [_violation("value_error", ["body"], str(error))])
+    return problem(UNPROCESSABLE, [violation("value_error", ["body"], str(error))])
 
 
 def of_database(request: AnyRequest, error: Exception) -> Response[dict[str, Any]]:
@@ -356,33 +346,6 @@ def of_anything(request: AnyRequest, error: Exception) -> Response[dict[str, Any
         status_code=SERVER_ERROR,
         headers=SECURITY,
     )
-
-
-def _violations(error: ValidationException) -> list[dict[str, Any]]:
-    extra = error.extra if isinstance(error.extra, list) else []
-    found = []
-    for one in extra:
-        where = one.get("source", "body")
-        loc = [getattr(where, "value", where), *str(one.get("key", "")).split(".")]
-        message = one.get("message", error.detail)
-        if message == "'data'":  # Litestar's way of saying that there is no body
-            found.append(_violation("missing", ["body"], "Field required"))
-        elif lacking := LACKING.match(message):
-            within = [p for p in loc if p and p != "data"]
-            found.append(_violation("missing", [*within, lacking[1]], "Field required"))
-        else:
-            kind = PARSED.get(message, "value_error")
-            found.append(_violation(kind, [p for p in loc if p], message))
-    if found:
-        return found
-    if absent := ABSENT.match(error.detail):
-        where, name = absent.groups()
-        return [_violation("missing", [where, name], "Field required")]
-    return [_violation("value_error", ["body"], error.detail)]
-
-
-def _violation(kind: str, loc: list[str], message: str) -> dict[str, Any]:
-    return {"type": kind, "loc": loc, "msg": SAID.get(message, message), "input": None}
 
 
 HANDLERS: Final[ExceptionHandlersMap] = {

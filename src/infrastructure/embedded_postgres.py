@@ -61,6 +61,8 @@ _SETTINGS: Mapping[str, str] = {
     "log_checkpoints": "off",
 }
 
+HOME, CLUSTER = "postgres", "data"
+
 
 class EmbeddedPostgres:
     """
@@ -74,8 +76,8 @@ class EmbeddedPostgres:
         self, data_dir: Path, *, bin_dir: Path | None = None, durable: bool = True
     ) -> None:
         self._held = DataDirectory(data_dir)
-        self._home = self._held.path / "postgres"
-        self._cluster = self._home / "data"
+        self._home = self._held.path / HOME
+        self._cluster = self._home / CLUSTER
         self._log = self._home / "server.log"
         self._bin_dir = bin_dir
         self._durable = durable
@@ -94,6 +96,14 @@ class EmbeddedPostgres:
         """
         postgres = cls(data_dir)
         return postgres if postgres._status() == "ready" else None
+
+    @staticmethod
+    def exists(data_dir: Path) -> bool:
+        """Say whether *data_dir* has a PostgreSQL, or may not be looked into."""
+        try:
+            return (data_dir / HOME / CLUSTER).exists()
+        except PermissionError:
+            return True  # whoever opens it tells what is wrong
 
     @property
     def dsn(self) -> str:

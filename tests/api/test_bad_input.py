@@ -72,6 +72,22 @@ async def test_a_violation_says_where_it_is(ada: Person) -> None:
     assert violation.keys() >= {"type", "loc", "msg", "input"}
 
 
+async def test_a_word_that_is_none_of_a_few_is_refused_with_the_few(
+    ada: Person,
+) -> None:
+    flows = {"flows": [{"name": "a", "access_type": "NO"}]}
+    deep = await ada.post("/api/v1/flows/batch/", json=flows)
+    many = await ada.post("/api/v1/api_key/", json={"name": "a", "scopes": ["NO"]})
+    query = await ada.post(f"/api/v1/build/{uuid4()}/flow?event_delivery=NO", json={})
+
+    words = [answer.json()["detail"][0]["msg"] for answer in (deep, many, query)]
+    assert words == [
+        "Invalid enum value 'NO': it is one of PRIVATE, PUBLIC",
+        "Invalid enum value 'NO': it is one of admin, read, run, write",
+        "Invalid enum value 'NO': it is one of direct, polling, streaming",
+    ]
+
+
 async def test_violations_are_called_as_clients_know_them(ada: Person) -> None:
     wrong_id = await ada.get("/api/v1/flows/wrong")
     wrong_query = await ada.get("/api/v1/monitor/builds?flow_id=wrong")

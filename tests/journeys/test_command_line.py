@@ -102,6 +102,18 @@ def test_a_data_directory_that_is_none_is_said_in_one_line(tmp_path: Path) -> No
     assert str(file) in one_line(refused.stderr)
 
 
+def test_looking_into_a_directory_with_nothing_in_it_makes_nothing(
+    tmp_path: Path,
+) -> None:
+    nowhere = tmp_path / "mistyped"
+
+    refused = command("events", "tail", cwd=tmp_path, data_dir=str(nowhere))
+
+    assert refused.returncode == 1
+    assert str(nowhere) in one_line(refused.stderr)
+    assert not nowhere.exists()
+
+
 def test_an_unreachable_database_is_said_in_one_line(tmp_path: Path) -> None:
     refused = command(
         *("run", "--port", "0"),

@@ -103,7 +103,7 @@ def _server(settings: Settings) -> Finding:
 async def _data(settings: Settings) -> AsyncIterator[Finding]:
     from projections.status import status  # noqa: PLC0415 - not for help
 
-    async with open_world(settings) as world:
+    async with open_world(settings, anew=True) as world:
         version = await _postgres_version(world.database)
         yield Finding(
             "database",

@@ -163,7 +163,7 @@ async def _everybody(views: "UserViews") -> list["UserRow"]:
 async def _create(
     settings: Settings, name: str, password: str, *, superuser: bool, active: bool
 ) -> UUID:
-    async with open_world(settings) as world:
+    async with open_world(settings, anew=True) as world:
         done = await world.users.register(
             name, password, active=active, superuser=superuser, cause=_cause()
         )

@@ -5,6 +5,7 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING
 
+from api.cli.output import Complaint
 from infrastructure.settings import Settings
 
 if TYPE_CHECKING:
@@ -12,10 +13,21 @@ if TYPE_CHECKING:
 
 
 @asynccontextmanager
-async def open_world(settings: Settings) -> AsyncIterator["World"]:
-    """Open what commands work with, beside a server or without one."""
+async def open_world(
+    settings: Settings, *, anew: bool = False
+) -> AsyncIterator["World"]:
+    """
+    Open what commands work with, beside a server or without one.
+
+    Refuse a data directory in which nothing is yet, unless it may begin *anew*.
+    """
     from api import opening  # noqa: PLC0415 - see above
 
+    if not (anew or opening.has_begun(settings)):
+        raise Complaint(
+            f"There is nothing in {settings.data_path} yet: langbuilder run begins "
+            "there; --data-dir names another."
+        )
     async with opening.world_of(settings, serving=False) as world:
         yield world
 
