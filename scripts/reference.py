@@ -7,7 +7,7 @@ import re
 import sys
 from collections.abc import Iterator
 from datetime import datetime
-from itertools import product
+from itertools import groupby, product
 from pathlib import Path
 from types import NoneType, UnionType
 from typing import Any, Literal, Union, get_args, get_origin
@@ -20,7 +20,7 @@ from litestar.handlers import HTTPRouteHandler, WebsocketRouteHandler
 
 from domain.catalogue import UNIONS, tag_of
 from domain.kernel import ContentRef, DomainError, Event
-from infrastructure.settings import SETTINGS
+from infrastructure.settings import SETTINGS, Setting
 from scripts.reference_client import python_client
 from scripts.reference_limits import limits
 
@@ -101,19 +101,18 @@ def prose(thing: object) -> str:
 
 def settings() -> str:
     """Return the page of every setting."""
-    lines = [
-        NOTE,
-        "# Settings\n",
-        SETTINGS_INTRODUCED,
-        "| Name | What it does | Default |",
-        "|---|---|---|",
-    ]
-    for setting in SETTINGS:
-        doc = f"{setting.doc}"
-        if setting.example not in {str(setting.default), str(setting.default).lower()}:
-            doc += f" Example: `{setting.example}`."
-        lines.append(f"| `{setting.env}` | {doc} | {_default(setting.default)} |")
+    lines = [NOTE, "# Settings\n", SETTINGS_INTRODUCED.rstrip()]
+    for chapter, those in groupby(SETTINGS, key=lambda setting: setting.chapter):
+        head = ["| Name | What it does | Default |", "|---|---|---|"]
+        lines += [f"\n## {chapter}\n", *head, *map(_setting, those)]
     return "\n".join(lines) + "\n"
+
+
+def _setting(setting: Setting) -> str:
+    doc = setting.doc
+    if setting.example not in {str(setting.default), str(setting.default).lower()}:
+        doc += f" Example: `{setting.example}`."
+    return f"| `{setting.env}` | {doc} | {_default(setting.default)} |"
 
 
 def _default(value: object) -> str:

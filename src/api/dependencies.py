@@ -29,7 +29,7 @@ from application.visits import Visits
 from application.webhooks import Webhooks
 from infrastructure.components.prompts import validate_prompt
 from infrastructure.settings import Settings
-from infrastructure.settings_shape import MEGABYTE
+from infrastructure.settings.serving import MEGABYTE
 from projections.api_keys.views import ApiKeyViews
 from projections.files.views import FileViews
 from projections.flows.views import FlowViews

@@ -9,7 +9,7 @@ from application.upload_room import UploadRoom
 from application.uploads import Uploads
 from infrastructure.file_bytes import PostgresFileBytes
 from infrastructure.settings import Settings
-from infrastructure.settings_shape import MEGABYTE
+from infrastructure.settings.serving import MEGABYTE
 
 
 class Filing(NamedTuple):

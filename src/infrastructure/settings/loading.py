@@ -1,5 +1,6 @@
 """What an operator may set, by LangBuilder's names, checked before anything starts."""
 
+import inspect
 import ipaddress
 import os
 from collections.abc import Iterator, Mapping
@@ -11,19 +12,8 @@ import msgspec
 from dotenv import dotenv_values
 from msgspec import Meta
 
-from infrastructure.settings_shape import NOT_SHOWN, Settings
+from infrastructure.settings.shape import NOT_SHOWN, Settings
 from infrastructure.starting import CannotStartError
-
-__all__ = [
-    "SETTINGS",
-    "Setting",
-    "SettingError",
-    "Settings",
-    "is_loopback",
-    "load",
-    "meant",
-    "unknown",
-]
 
 PREFIX = "LANGBUILDER_"
 INDEX = "index.html"
@@ -48,6 +38,7 @@ class Setting(msgspec.Struct, frozen=True):
 
     env: str
     field: str
+    chapter: str
     doc: str
     default: object
     example: str
@@ -233,6 +224,12 @@ def is_loopback(host: str) -> bool:
         return False
 
 
+def _chapter(field: msgspec.structs.FieldInfo) -> str:
+    """Return what the class says of itself that brought *field*."""
+    chapters = (one for one in Settings.__mro__ if field.name in one.__annotations__)
+    return inspect.cleandoc(next(chapters).__doc__ or "").rstrip(".")
+
+
 def _meta(field: msgspec.structs.FieldInfo) -> Meta:
     metas = getattr(field.type, "__metadata__", ())
     return next(m for m in metas if isinstance(m, Meta) and m.description)
@@ -247,6 +244,7 @@ SETTINGS = [
     Setting(
         env_name(field.name),
         field.name,
+        _chapter(field),
         _meta(field).description or "",
         field.default,
         _example(field),
