@@ -32,7 +32,7 @@ async def asked(talk: Talk, flow: str, words: str, **more: Any) -> list[dict[str
 async def test_a_message_is_answered_by_tokens_messages_and_an_end(
     address: str, ada: Person
 ) -> None:
-    flow = await starter(ada, "Ask a Model")
+    flow = await starter(ada, "Basic Prompting")
     async with talking(address, f"{CHAT}/page-1", headers=bearing(ada)) as talk:
         heard = await asked(talk, flow, "tell me something", id="m1")
 
@@ -73,7 +73,7 @@ async def test_a_flow_may_be_named_at_the_door_and_the_run_says_it_was_a_chat(
 async def test_whoever_comes_back_is_told_the_rest_and_nothing_twice(
     address: str, ada: Person
 ) -> None:
-    flow = await starter(ada, "Ask a Model")
+    flow = await starter(ada, "Basic Prompting")
     async with talking(address, f"{CHAT}/back", headers=bearing(ada)) as talk:
         whole = (await asked(talk, flow, "a story, please"))[1:]
     run = whole[0]["run_id"]
@@ -107,7 +107,7 @@ async def test_a_message_said_again_under_its_id_runs_once(
 async def test_a_run_can_be_cancelled_by_another_socket(
     address: str, ada: Person, application: Application
 ) -> None:
-    flow = await starter(ada, "Ask a Model")
+    flow = await starter(ada, "Basic Prompting")
     async with (
         talking(address, f"{CHAT}/one", headers=bearing(ada)) as talk,
         talking(address, f"{CHAT}/two", headers=bearing(ada)) as other,
@@ -177,7 +177,7 @@ async def test_a_run_is_followed_once_and_only_so_many_at_a_time(
     address: str, ada: Person, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("api.v1.chat.AT_ONCE", 1)
-    flow = await starter(ada, "Ask a Model")
+    flow = await starter(ada, "Basic Prompting")
     async with talking(address, f"{CHAT}/many", headers=bearing(ada)) as talk:
         await talk.say(type="message", flow_id=flow, message="word " * 2_000)
         run = (await talk.hear())["run_id"]

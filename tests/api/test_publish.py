@@ -73,7 +73,7 @@ async def test_what_is_published_answers_there_with_what_the_flow_says(
     address: str, join: Join, theirs: FakeOpenWebUi
 ) -> None:
     person = await join("piped")
-    flow = await starter(person, "Ask a Model")
+    flow = await starter(person, "Basic Prompting")
     key = (await person.post("/api/v1/api_key/", json={"name": "owui"})).json()
     body = asked(flow, theirs, langbuilder_api_key=key["api_key"])
     name = (await person.post(f"{PUBLISH}/openwebui", json=body)).json()["model_id"]

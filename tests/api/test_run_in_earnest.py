@@ -66,7 +66,7 @@ async def test_a_memory_remembers_from_run_to_run(ada: Person) -> None:
 
 
 async def test_tokens_reach_a_reader_while_the_model_speaks(ada: Person) -> None:
-    flow = await starter(ada, "Ask a Model")
+    flow = await starter(ada, "Basic Prompting")
 
     _, told = await built(ada, flow, "tell me something", "spoken")
 
@@ -76,7 +76,7 @@ async def test_tokens_reach_a_reader_while_the_model_speaks(ada: Person) -> None
 
 
 async def test_a_frozen_vertex_is_built_once_for_each_input(ada: Person) -> None:
-    flow = await starter(ada, "Ask a Model")
+    flow = await starter(ada, "Basic Prompting")
     data = (await ada.get(f"/api/v1/flows/{flow}")).json()["data"]
     for node in data["nodes"]:
         node["data"]["node"]["frozen"] = node["id"].startswith("LanguageModel")

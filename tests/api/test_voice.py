@@ -321,7 +321,7 @@ async def test_another_ones_flow_cannot_be_talked_to(
     studio: Studio, ada: Person, speaker: Person, kind: str
 ) -> None:
     refusals = []
-    for flow in (await starter(ada, "Ask a Model"), str(uuid4()), "no-id"):
+    for flow in (await starter(ada, "Basic Prompting"), str(uuid4()), "no-id"):
         path = f"{WS}/{kind}/{flow}"
         async with talking(studio.address, path, headers=bearing(speaker)) as talk:
             refusals.append((await talk.hear(), await talk.closed()))

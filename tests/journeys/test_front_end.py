@@ -98,7 +98,7 @@ async def test_a_flow_is_begun_from_a_template_edited_and_found_again(
 ) -> None:
     await page.get_by_test_id("new-project-btn").first.click()
     await page.get_by_text("All templates").first.click()
-    await page.get_by_text("Ask a Model").last.click()
+    await page.get_by_text("Basic Prompting").last.click()
     await expect(page.get_by_test_id("title-Language Model")).to_be_visible()
 
     await page.get_by_test_id("sidebar-search-input").fill("text input")
@@ -107,7 +107,7 @@ async def test_a_flow_is_begun_from_a_template_edited_and_found_again(
         await page.get_by_test_id("add-component-button-text-input").click()
     flow = await (await answer.value).json()
 
-    assert flow["name"] == "Ask a Model (1)"
+    assert flow["name"] == "Basic Prompting (1)"
     known = api.get(f"/api/v1/flows/{flow['id']}").json()
     assert [node["data"]["type"] for node in known["data"]["nodes"]].count(
         "TextInput"
@@ -135,7 +135,7 @@ async def test_a_chat_streams_and_is_kept(page: Page, api: httpx.Client) -> None
 
 
 async def test_another_provider_brings_its_key_and_models(page: Page) -> None:
-    await open_flow(page, "Ask a Model")
+    await open_flow(page, "Basic Prompting")
 
     await page.get_by_test_id("dropdown_str_provider").click()
     await page.get_by_test_id("Anthropic-1-option").click()

@@ -132,7 +132,7 @@ async def test_a_model_answers_and_the_answer_is_there_after_a_reload(
     page: Page, server: Running
 ) -> None:
     await sign_in(page, server)
-    await open_flow(page, "Ask a Model")
+    await open_flow(page, "Basic Prompting")
 
     await say(page, "Tell me something")
     await until_ended(page)
@@ -141,7 +141,7 @@ async def test_a_model_answers_and_the_answer_is_there_after_a_reload(
     assert all(said)
 
     await page.reload()
-    await open_flow(page, "Ask a Model")
+    await open_flow(page, "Basic Prompting")
     await expect(page.locator(".message .text")).to_have_text(said)
     await expect(page.locator("#run-state")).to_have_text("succeeded")
     await expect(page.locator("[data-tag='run.model_called']")).to_be_visible()

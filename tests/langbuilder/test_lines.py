@@ -132,7 +132,7 @@ async def over_bad_lines(
 async def test_a_stream_that_is_cut_all_the_time_loses_and_repeats_nothing(
     kind: type[Client], address: str, key: str, hand: Hand
 ) -> None:
-    flow = await flow_named(hand, "Ask a Model")
+    flow = await flow_named(hand, "Basic Prompting")
 
     line, pieces = await over_bad_lines(
         kind, address, key, flow, readers=READERS, seed=20261126
@@ -149,7 +149,7 @@ async def test_a_stream_that_is_cut_all_the_time_loses_and_repeats_nothing(
 async def test_a_thousand_cuts_lose_and_repeat_nothing(
     kind: type[Client], address: str, key: str, hand: Hand
 ) -> None:
-    flow = await flow_named(hand, "Ask a Model")
+    flow = await flow_named(hand, "Basic Prompting")
     cuts = seed = 0
     while cuts < CUTS:
         line, _ = await over_bad_lines(
@@ -163,7 +163,7 @@ async def test_a_reader_gives_up_on_a_server_that_is_gone(
     kind: type[Client], address: str, key: str, hand: Hand, monkeypatch: Any
 ) -> None:
     monkeypatch.setattr("langbuilder.streams.PATIENCE", 0.05)
-    flow = await flow_named(hand, "Ask a Model")
+    flow = await flow_named(hand, "Basic Prompting")
     async with line_to(address, lambda: 4000) as (_, near):
         far = Hand(kind(near, api_key=key, retries=IMPATIENT))
         stream = far.client.runs.stream(flow, "Hello " * 100)

@@ -29,7 +29,7 @@ async def flow_named(hand: Hand, name: str) -> UUID:
 @pytest.fixture
 async def talkative(hand: Hand) -> UUID:
     """A flow whose model speaks word by word."""
-    return await flow_named(hand, "Ask a Model")
+    return await flow_named(hand, "Basic Prompting")
 
 
 @pytest.fixture

@@ -18,7 +18,7 @@ READERS = 10
 """Of each run."""
 FAR = 4000
 """Bytes that a reader gets on average before it is cut: half a run or so."""
-TALKATIVE = "Ask a Model"
+TALKATIVE = "Basic Prompting"
 ENDS = {"run.succeeded", "run.failed", "run.cancelled"}
 
 

@@ -23,7 +23,7 @@ CLIENTS = 4
 KILLS = 3
 RUNS = 50
 ENDED_WITHIN = 120.0
-FLOWS = ("Words in a Template", "Chat with a Memory", "Ask a Model")
+FLOWS = ("Words in a Template", "Chat with a Memory", "Basic Prompting")
 
 
 class Promises:

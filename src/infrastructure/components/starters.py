@@ -98,7 +98,7 @@ def _model(components: Components) -> dict[str, Json]:
     drawing.connect(heard, "message", model, "input_value")
     drawing.connect(model, "text_output", answer, "input_value")
     return _flow(
-        "Ask a Model",
+        "Basic Prompting",
         "A message, some instructions, and a language model that answers.",
         icon="BotMessageSquare",
         tags=["chatbots", "assistants", "q-a"],
