@@ -200,6 +200,7 @@ _GONE_SOON: Final = (
     TalliesAwayError,
     TooManyUploadsError,
 )
+"""Refusals after which a moment's patience helps; a full disk stays full."""
 
 NAMES: Final = {
     "file": "File",
@@ -252,9 +253,7 @@ def of_domain(_: AnyRequest, error: DomainError) -> Response[dict[str, Any]]:
         headers = {"Retry-After": str(error.seconds), **told(error.left)}
     elif isinstance(error, TooManyFailuresError):
         headers = {"Retry-After": str(error.seconds)}
-    elif isinstance(error, BlobsFullError):
-        pass  # which is full yet in a moment
-    elif isinstance(error, _GONE_SOON):
+    elif isinstance(error, _GONE_SOON) and not isinstance(error, BlobsFullError):
         headers = RETRY_SOON
     if isinstance(error, BlobsAwayError):
         log.error("the blob store: %s", error.__cause__)

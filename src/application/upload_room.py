@@ -3,14 +3,10 @@
 from collections import Counter
 from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import Final
 from uuid import UUID
 
 from application.ports import StoreBusyError
 from domain.kernel import DomainError
-
-AT_ONCE: Final = 64
-OF_ONE_PERSON: Final = 16
 
 
 class TooManyUploadsError(DomainError):
@@ -24,9 +20,7 @@ class UploadsFullError(StoreBusyError):
 class UploadRoom:
     """Counts the uploads that come to this server, and lets in no more than it may."""
 
-    def __init__(
-        self, *, at_once: int = AT_ONCE, of_one_person: int = OF_ONE_PERSON
-    ) -> None:
+    def __init__(self, *, at_once: int, of_one_person: int) -> None:
         self._at_once = at_once
         self._of_one_person = of_one_person
         self._coming: Counter[UUID] = Counter()

@@ -56,7 +56,7 @@ class Uploads:
         ownership: Ownership,
         kept: FileBytes,
         limits: FileLimits,
-        room: UploadRoom | None = None,
+        room: UploadRoom,
         new_id: Callable[[], UUID] = uuid4,
         now: Callable[[], datetime] = lambda: datetime.now(UTC),
     ) -> None:
@@ -65,7 +65,7 @@ class Uploads:
         self._permissions = Permissions(ownership)
         self._bytes = kept
         self._limits = limits
-        self.room = room or UploadRoom()
+        self.room = room
         self._new_id = new_id
         self._now = now
         self._turns: Turns[UUID] = Turns()

@@ -11,10 +11,10 @@ import httpx
 import pytest
 
 from api.composition import Application
-from application.ports import SYSTEM, Attached, Cause, Owned
-from domain.kernel import ContentRef
+from application.ports import SYSTEM, Cause
 from domain.run.run import Run
 from tests.api.conftest import PATIENCE, Join, Person
+from tests.api.endless import endless
 
 WHOAMI = "/api/v1/users/whoami"
 SSE = "/api/v1/runs/{}/events"
@@ -32,19 +32,7 @@ async def eve(join: Join) -> Person:
 @pytest.fixture
 async def run(application: Application, eve: Person) -> UUID:
     """A run of Eve's of which nothing more is heard."""
-    run = Run.request(
-        uuid4(),
-        flow=uuid4(),
-        flow_name="endless",
-        owner=UUID(eve.id),
-        session="s",
-        trigger="build",
-        request=ContentRef(uuid4(), "ab" * 32, 2),
-    )
-    cause = Cause(actor=SYSTEM, command_id=uuid4(), correlation_id=uuid4())
-    owned = Attached(owned=(Owned(run.id, "run", UUID(eve.id)),))
-    await application.world.store.save(run, cause=cause, attached=owned)
-    return run.id
+    return await endless(application, eve)
 
 
 class Reader:

@@ -4,7 +4,7 @@ import asyncio
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack
 from typing import Any, NamedTuple
-from uuid import UUID, uuid4
+from uuid import uuid4
 
 import httpx
 import pytest
@@ -13,11 +13,9 @@ from mcp import ClientSession
 from mcp.client.sse import sse_client
 
 from api.composition import Application, compose
-from application.ports import SYSTEM, Attached, Cause, Owned
-from domain.kernel import ContentRef
-from domain.run.run import Run
 from infrastructure.settings import load
 from tests.api.conftest import PASSWORD, PATIENCE, Person, serving, signed_up
+from tests.api.endless import endless
 from tests.api.runs_server import frames
 from tests.api.talking import bearing, talking
 from tests.attacks.flows import asking, field, saved
@@ -102,23 +100,6 @@ def answering() -> dict[str, Any]:
     key = field(data, "LanguageModelComponent-b", "api_key")
     key |= {"value": CANARY, "load_from_db": False}
     return data
-
-
-async def endless(pair: Pair, owner: str) -> UUID:
-    """Return a run of which nothing more is heard."""
-    run = Run.request(
-        uuid4(),
-        flow=uuid4(),
-        flow_name="endless",
-        owner=UUID(owner),
-        session="s",
-        trigger="build",
-        request=ContentRef(uuid4(), "ab" * 32, 2),
-    )
-    cause = Cause(actor=SYSTEM, command_id=uuid4(), correlation_id=uuid4())
-    owned = Attached(owned=(Owned(run.id, "run", UUID(owner)),))
-    await pair.application.world.store.save(run, cause=cause, attached=owned)
-    return run.id
 
 
 async def test_a_run_of_one_is_read_and_stopped_on_the_other_while_it_speaks(
@@ -210,7 +191,7 @@ async def test_a19_what_ends_on_one_ends_on_the_other_at_once(
     pair: Pair, ada: Person, there: Person
 ) -> None:
     """A stream and a socket that one server holds, and a sign-out at the other."""
-    run = await endless(pair, ada.id)
+    run = await endless(pair.application, ada)
     async with (
         there.stream("GET", f"/api/v1/runs/{run}/events") as stream,
         talking(pair.other, "/api/v1/chat/c", headers=bearing(ada)) as talk,

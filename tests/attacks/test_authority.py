@@ -10,12 +10,11 @@ import httpx
 import pytest
 
 from api.composition import Application
-from application.ports import SYSTEM, Attached, Cause, Owned
 from application.visits import visited
-from domain.kernel import ContentRef, Json
-from domain.run.run import Run
+from domain.kernel import Json
 from infrastructure.components.drawing import Drawing
 from tests.api.conftest import PATIENCE, Person
+from tests.api.endless import endless
 from tests.attacks.belongings import CANARY, Belongings
 from tests.attacks.flows import COMPONENTS, built, echo, saved
 
@@ -108,25 +107,6 @@ async def visitor(address: str) -> AsyncIterator[httpx.AsyncClient]:
         yield client
 
 
-async def visit(application: Application, flow: str, owner: str, client: str) -> UUID:
-    """Return a visitor's run of a public flow, of which nothing more is heard."""
-    source = UUID(flow)
-    run = Run.request(
-        uuid4(),
-        flow=visited(source, client),
-        flow_name="endless",
-        owner=UUID(owner),
-        session="s",
-        trigger="public",
-        request=ContentRef(uuid4(), "ab" * 32, 2),
-        source=source,
-    )
-    cause = Cause(actor=SYSTEM, command_id=uuid4(), correlation_id=uuid4())
-    owned = Attached(owned=(Owned(run.id, "run", UUID(owner)),))
-    await application.world.store.save(run, cause=cause, attached=owned)
-    return run.id
-
-
 @pytest.mark.parametrize("how", ["closed", "deleted"])
 async def test_a19_what_is_no_longer_public_is_no_longer_shown(
     application: Application,
@@ -137,7 +117,9 @@ async def test_a19_what_is_no_longer_public_is_no_longer_shown(
 ) -> None:
     """The stream a visitor reads ends at once, and what it was of is not there."""
     client = visitor.cookies["client_id"]
-    events = f"/api/v1/build/{await visit(application, public, ada.id, client)}/events"
+    source = UUID(public)
+    run = await endless(application, ada, flow=visited(source, client), source=source)
+    events = f"/api/v1/build/{run}/events"
     async with visitor.stream("GET", events) as stream:
         assert stream.status_code == 200
         if how == "closed":

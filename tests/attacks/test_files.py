@@ -37,6 +37,7 @@ async def strict(application: Application) -> AsyncIterator[str]:
         limits=FileLimits(
             largest=MEGABYTE, room=3 * MEGABYTE, endings=frozenset({"bin", "txt"})
         ),
+        room=world.uploads.room,
     )
     settings = replace(world.settings, max_file_size_upload=1)
     strict = replace(world, settings=settings, uploads=smaller)

@@ -3,7 +3,6 @@
 import asyncio
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack
-from uuid import UUID, uuid4
 
 import httpx
 import pytest
@@ -12,10 +11,8 @@ from msgspec.structs import replace
 from api import lines, paces
 from api.composition import Application
 from api.open_streams import OpenStreams
-from application.ports import SYSTEM, Attached, Cause, Owned
-from domain.kernel import ContentRef
-from domain.run.run import Run
 from tests.api.conftest import PATIENCE, Person, serving
+from tests.api.endless import endless
 
 EACH = 3
 
@@ -144,23 +141,6 @@ async def test_a36_a_body_that_hardly_comes_is_not_waited_for(
     assert (drop and not said) or b"The body came too slowly" in said
 
 
-async def endless(application: Application, owner: str) -> UUID:
-    """Return a run of somebody's of which nothing more is heard."""
-    run = Run.request(
-        uuid4(),
-        flow=uuid4(),
-        flow_name="endless",
-        owner=UUID(owner),
-        session="s",
-        trigger="build",
-        request=ContentRef(uuid4(), "ab" * 32, 2),
-    )
-    cause = Cause(actor=SYSTEM, command_id=uuid4(), correlation_id=uuid4())
-    owned = Attached(owned=(Owned(run.id, "run", UUID(owner)),))
-    await application.world.store.save(run, cause=cause, attached=owned)
-    return run.id
-
-
 @pytest.fixture(scope="module")
 async def narrow(application: Application) -> AsyncIterator[str]:
     """The same server with few places for each."""
@@ -173,7 +153,7 @@ async def test_a36_one_person_has_only_so_many_streams_open(
     application: Application, narrow: str, ada: Person, bob: Person
 ) -> None:
     """10,000 connections of one person are as many as one person may have."""
-    path = f"/api/v1/runs/{await endless(application, ada.id)}/events"
+    path = f"/api/v1/runs/{await endless(application, ada)}/events"
     async with (
         httpx.AsyncClient(base_url=narrow, timeout=PATIENCE) as client,
         AsyncExitStack() as streams,

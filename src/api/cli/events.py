@@ -15,7 +15,7 @@ from api.cli.evidence import head, verify
 from api.cli.export import export_events
 from api.cli.output import Complaint, console, json_option
 from api.cli.settings import chosen, data_dir_option
-from api.cli.world import listening, open_world
+from api.cli.world import open_world
 from api.moments import moment
 from application.events import LARGEST_PAGE, EventLine, check_tag, line_of
 from application.ports.browsing import Wanted
@@ -220,6 +220,8 @@ async def _follow(
 ) -> None:
     import psycopg  # noqa: PLC0415 - help needs no database
     from psycopg_pool import PoolTimeout  # noqa: PLC0415 - nor this
+
+    from api.opening import listening  # noqa: PLC0415 - nor that
 
     away = False
     async with listening(world) as heard:

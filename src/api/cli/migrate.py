@@ -7,7 +7,6 @@ import click
 
 from api.cli.output import as_json, console, json_option
 from api.cli.settings import chosen, data_dir_option
-from api.cli.world import finish_migration, migrate_database
 
 
 @click.command()
@@ -20,12 +19,14 @@ from api.cli.world import finish_migration, migrate_database
 @json_option
 def migrate(*, finish: bool, data_dir: Path | None, as_json_lines: bool) -> None:
     """Bring the database's tables up to date, as every start does."""
+    from api import opening  # noqa: PLC0415 - help needs no database
+
     settings = chosen(data_dir=data_dir)
     if not finish:
-        asyncio.run(migrate_database(settings))
+        asyncio.run(opening.migrate_database(settings))
         begun: list[str] = []
     else:
-        begun = asyncio.run(finish_migration(settings))
+        begun = asyncio.run(opening.finish_migration(settings))
     if as_json_lines:
         as_json({"begun": begun})
         return

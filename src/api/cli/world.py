@@ -1,6 +1,5 @@
 """The world for a command, imported once it is opened: telling help needs none."""
 
-import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING
@@ -32,15 +31,6 @@ async def open_world(
         yield world
 
 
-@asynccontextmanager
-async def listening(world: "World") -> AsyncIterator[asyncio.Event]:
-    """Lend an event that is set when a log may have grown."""
-    from api import opening  # noqa: PLC0415 - see above
-
-    async with opening.listening(world) as heard:
-        yield heard
-
-
 async def told(world: "World", *, within: float) -> bool:
     """Tell the read tables of all that is stored; say whether they know in time."""
     from projections.all import ALL  # noqa: PLC0415 - see above
@@ -52,17 +42,3 @@ async def told(world: "World", *, within: float) -> bool:
         return await daemon.reached(await world.store.head(), within=within)
     finally:
         await daemon.stop()
-
-
-async def migrate_database(settings: Settings) -> None:
-    """Bring the database's tables up to date."""
-    from api import opening  # noqa: PLC0415 - see above
-
-    await opening.migrate_database(settings)
-
-
-async def finish_migration(settings: Settings) -> list[str]:
-    """Begin with what no older server would understand; return what that is."""
-    from api import opening  # noqa: PLC0415 - see above
-
-    return await opening.finish_migration(settings)
